@@ -1,0 +1,84 @@
+"""The tenant and what its owner decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+LOCALES = [("pt-br", "Português (Brasil)"), ("es", "Español"), ("en", "English")]
+
+
+class Business(models.Model):
+    """A company served by this installation. Everything a customer's data touches belongs to exactly one."""
+
+    name = models.CharField(_("name"), max_length=120)
+    slug = models.SlugField(_("short name"), unique=True, help_text=_("Used in addresses; letters, digits and hyphens."))
+    locale = models.CharField(_("language"), max_length=10, choices=LOCALES, default="pt-br")
+    timezone = models.CharField(_("time zone"), max_length=64, default="America/Sao_Paulo")
+    active = models.BooleanField(_("active"), default=True, help_text=_("When off, messages are stored but nobody answers them automatically."))
+
+    model = models.CharField(
+        _("model"),
+        max_length=200,
+        blank=True,
+        help_text=_("provider:model, for example openai-chat:gpt-4.1-mini, google:gemini-2.5-flash, anthropic:claude-sonnet-4-5 or offline. Empty uses PROSA_MODEL."),
+    )
+    fallback_models = models.CharField(
+        _("fallback models"), max_length=500, blank=True, help_text=_("Tried in order when the first fails, separated by commas.")
+    )
+    request_deadline_s = models.PositiveIntegerField(_("deadline of one model request (s)"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)])
+    turn_deadline_s = models.PositiveIntegerField(_("deadline of a whole answer (s)"), default=60, validators=[MinValueValidator(1), MaxValueValidator(900)])
+    history_tokens = models.PositiveIntegerField(_("history budget (tokens)"), default=6000, validators=[MaxValueValidator(200_000)])
+
+    quiet_ms = models.PositiveIntegerField(
+        _("quiet period (ms)"), default=1500, validators=[MaxValueValidator(60_000)],
+        help_text=_("How long to wait for the customer to finish typing; each message restarts it."),
+    )
+    max_quiet_ms = models.PositiveIntegerField(_("longest wait (ms)"), default=6000, validators=[MaxValueValidator(120_000)])
+    reopen_hours = models.PositiveIntegerField(_("re-open within (hours)"), default=24, help_text=_("A message this soon after the end re-opens the conversation; later it starts a new one."))
+    max_age_hours = models.PositiveIntegerField(
+        _("answer messages up to (hours old)"), default=12, help_text=_("Older ones, redelivered after an outage, wait for a person.")
+    )
+    wait_notice_minutes = models.PositiveIntegerField(_("wait notice every (minutes)"), default=30, help_text=_("While a customer waits for a person."))
+
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("business")
+        verbose_name_plural = _("businesses")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Guideline(models.Model):
+    """What the assistant must know and obey, in the owner's words. ``version`` grows with every change of text."""
+
+    business = models.OneToOneField(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="guideline")
+    text = models.TextField(
+        _("guidelines"), blank=True,
+        help_text=_("Persona, tone, rules, opening hours, policies. Applied to the very next reply."),
+    )
+    version = models.PositiveIntegerField(_("version"), default=1, editable=False)
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    updated_by = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("updated by"), null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        verbose_name = _("guideline")
+        verbose_name_plural = _("guidelines")
+
+    def __str__(self) -> str:
+        return f"{self.business} v{self.version}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Count a version when the text differs from the stored one."""
+        if self.pk:
+            stored = type(self).objects.filter(pk=self.pk).values_list("text", flat=True).first()
+            if stored is not None and stored != self.text:
+                self.version += 1
+        super().save(*args, **kwargs)

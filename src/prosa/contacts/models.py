@@ -1,0 +1,56 @@
+"""Who writes to a business, and every way they are known."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from prosa.business.models import Business
+
+
+class Contact(models.Model):
+    """A person who wrote to (or was written to by) a business. The phone is never the key: see :class:`Identity`."""
+
+    business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="contacts")
+    name = models.CharField(_("name"), max_length=200, blank=True, db_default="")
+    locale = models.CharField(_("language"), max_length=10, blank=True, db_default="")
+    blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)
+    opted_out_at = models.DateTimeField(_("opted out"), null=True, blank=True)
+    created_at = models.DateTimeField(_("first seen"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("contact")
+        verbose_name_plural = _("contacts")
+        indexes = [models.Index(fields=["business", "-id"], name="prosa_contact_recent")]
+
+    def __str__(self) -> str:
+        return self.name or f"#{self.pk}"
+
+
+class Identity(models.Model):
+    """One key of a contact, ``kind:value`` in canonical form; ``address`` is what the provider calls it."""
+
+    business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="+")
+    contact = models.ForeignKey(Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="identities")
+    key = models.CharField(_("key"), max_length=200)
+    address = models.CharField(_("address"), max_length=200, blank=True, db_default="")
+    created_at = models.DateTimeField(_("first seen"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+        constraints = [models.UniqueConstraint(fields=["business", "key"], name="prosa_identity_key")]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def kind(self) -> str:
+        """``phone``, ``bsuid``, ``user``…"""
+        return self.key.partition(":")[0]
+
+    @property
+    def value(self) -> str:
+        """The canonical value without its kind."""
+        return self.key.partition(":")[2]

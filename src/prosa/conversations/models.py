@@ -1,0 +1,248 @@
+"""Conversations, their messages and everything that happens to them.
+
+The hot path (door, inbound, dispatch, turns, outbox) writes these tables in SQL, so columns it leaves out have a
+``db_default``. Denormalised keys without a database constraint (``db_constraint=False``) save a lock on the parent
+row for each message; Django still deletes along them.
+"""
+
+from __future__ import annotations
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from prosa.business.models import Business
+from prosa.channels.models import Inbox
+from prosa.contacts.models import Contact
+
+
+class State(models.TextChoices):
+    """Who answers. The transitions are in ``states``."""
+
+    BOT = "bot", _("Assistant")
+    AWAITING_AGENT = "awaiting_agent", _("Waiting for a person")
+    AGENT_ACTIVE = "agent_active", _("With a person")
+    RESOLVED = "resolved", _("Resolved")
+
+
+class WebhookEvent(models.Model):
+    """A correctly signed webhook exactly as it came, kept whatever it held, so that it can be replayed.
+
+    ``outcome``: ``ok``; ``unparsed`` (we do not know the shape), ``unrouted`` (no inbox of ours), ``strange`` (partly
+    understood), ``failed`` (understood, but storing it failed; ``error`` says why).
+    """
+
+    inbox = models.ForeignKey(Inbox, verbose_name=_("inbox"), null=True, db_constraint=False, db_index=False, on_delete=models.SET_NULL, related_name="+")
+    kind = models.CharField(_("kind"), max_length=40)
+    received_at = models.DateTimeField(_("received"), db_default=Now())
+    body = models.BinaryField(_("body"))
+    content_type = models.CharField(_("content type"), max_length=120, blank=True, db_default="")
+    outcome = models.CharField(_("outcome"), max_length=12, db_default="ok")
+    error = models.TextField(_("error"), blank=True, db_default="")
+    receipts = models.BooleanField(_("holds receipts"), db_default=False)
+    replayed_at = models.DateTimeField(_("replayed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("webhook event")
+        verbose_name_plural = _("webhook events")
+        indexes = [
+            BrinIndex(fields=["received_at"], name="prosa_event_received", pages_per_range=16),
+            models.Index(fields=["-id"], condition=~Q(outcome="ok"), name="prosa_event_trouble"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} #{self.pk}"
+
+
+class Conversation(models.Model):
+    """One contact on one inbox, until it is resolved.
+
+    ``epoch`` grows whenever ownership changes; an automatic message leaves only while the epoch it was written in
+    still holds. This row is the lock that takeover, ``finish`` and sending share.
+    """
+
+    business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="conversations")
+    inbox = models.ForeignKey(Inbox, verbose_name=_("inbox"), on_delete=models.CASCADE, related_name="conversations")
+    contact = models.ForeignKey(Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="conversations")
+    state = models.CharField(_("state"), max_length=16, choices=State, db_default=State.BOT)
+    state_at = models.DateTimeField(_("in this state since"), db_default=Now())
+    epoch = models.IntegerField(_("ownership epoch"), db_default=0)
+    unread = models.IntegerField(_("unread"), db_default=0)
+    last_inbound_at = models.DateTimeField(_("customer wrote last"), null=True, blank=True)
+    last_inbound_id = models.BigIntegerField(db_default=0)
+    wait_notice_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(_("began"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("conversation")
+        verbose_name_plural = _("conversations")
+        constraints = [
+            models.UniqueConstraint(fields=["inbox", "contact"], condition=~Q(state="resolved"), name="prosa_conversation_open"),
+            models.CheckConstraint(condition=Q(state__in=["bot", "awaiting_agent", "agent_active", "resolved"]), name="prosa_conversation_state"),
+        ]
+        indexes = [models.Index(fields=["business", "-id"], name="prosa_conversation_recent")]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+
+class Message(models.Model):
+    """A bubble, in or out.
+
+    ``author``: customer, bot, agent, owner_phone, system. ``pending`` marks an inbound message that still asks for an
+    answer. Outbound ``status``: queued → sending → sent → delivered → read → played, or unconfirmed (we do not know
+    whether it left), failed, withdrawn (a person took over first). Inbound: received. ``epoch`` is the conversation's
+    when it was written.
+    """
+
+    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="messages")
+    business = models.ForeignKey(Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+")
+    inbox = models.ForeignKey(Inbox, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+")
+    event_id = models.BigIntegerField(null=True)
+    direction = models.CharField(max_length=3)
+    author = models.CharField(_("author"), max_length=12)
+    kind = models.CharField(_("kind"), max_length=16, db_default="text")
+    text = models.TextField(_("text"), blank=True, db_default="")
+    payload = models.JSONField(null=True, blank=True)
+    provider_id = models.CharField(_("provider's id"), max_length=250, null=True, blank=True)
+    reply_to = models.CharField(max_length=250, blank=True, db_default="")
+    status = models.CharField(_("status"), max_length=12, db_default="received")
+    status_at = models.DateTimeField(null=True, blank=True)
+    error_code = models.CharField(_("error code"), max_length=40, blank=True, db_default="")
+    error = models.TextField(_("error"), blank=True, db_default="")
+    pricing = models.JSONField(null=True, blank=True)
+    pending = models.BooleanField(db_default=False)
+    epoch = models.IntegerField(db_default=0)
+    turn = models.ForeignKey("Turn", null=True, blank=True, db_constraint=False, db_index=False, on_delete=models.SET_NULL, related_name="messages")
+    attempts = models.SmallIntegerField(db_default=0)
+    resends = models.SmallIntegerField(db_default=0)
+    sent_at = models.DateTimeField(_("sent"), db_default=Now())
+    created_at = models.DateTimeField(_("stored"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
+        constraints = [models.UniqueConstraint(fields=["inbox", "provider_id"], name="prosa_message_provider_id")]
+        indexes = [
+            models.Index(fields=["conversation", "id"], name="prosa_message_conversation"),
+            models.Index(fields=["conversation", "id"], condition=Q(pending=True), name="prosa_message_pending"),
+            models.Index(fields=["conversation", "id"], condition=Q(status__in=["queued", "sending", "unconfirmed"]), name="prosa_message_outgoing"),
+            models.Index(fields=["turn"], condition=Q(turn__isnull=False), name="prosa_message_turn"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.kind}"
+
+
+class Attachment(models.Model):
+    """A file of a message. ``status``: waiting, stored, refused (too large, wrong type, wrong checksum) or failed."""
+
+    message = models.ForeignKey(Message, verbose_name=_("message"), on_delete=models.CASCADE, related_name="attachments")
+    kind = models.CharField(_("kind"), max_length=16)
+    ref = models.TextField(blank=True, db_default="")
+    url = models.TextField(blank=True, db_default="")
+    mime_type = models.CharField(_("type"), max_length=120, blank=True, db_default="")
+    filename = models.CharField(_("file name"), max_length=255, blank=True, db_default="")
+    sha256 = models.CharField(max_length=64, blank=True, db_default="")
+    size = models.BigIntegerField(_("size"), db_default=0)
+    voice = models.BooleanField(_("voice note"), db_default=False)
+    status = models.CharField(_("status"), max_length=12, db_default="waiting")
+    error = models.TextField(_("error"), blank=True, db_default="")
+    file = models.FileField(_("file"), max_length=300, blank=True, db_default="")
+
+    class Meta:
+        verbose_name = _("attachment")
+        verbose_name_plural = _("attachments")
+
+    def __str__(self) -> str:
+        return self.filename or f"{self.kind} #{self.pk}"
+
+
+class Turn(models.Model):
+    """One attempt of an agent to answer, and why it said what it said.
+
+    ``outcome``: answered, withheld (a person took over; ``draft`` is kept as a suggestion), superseded (a newer
+    message came first), silent (nothing to say), failed.
+    """
+
+    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="turns")
+    business = models.ForeignKey(Business, db_constraint=False, on_delete=models.CASCADE, related_name="+")
+    outcome = models.CharField(_("outcome"), max_length=12)
+    started_at = models.DateTimeField(_("started"))
+    finished_at = models.DateTimeField(_("finished"), db_default=Now())
+    model = models.CharField(_("model"), max_length=200, blank=True, db_default="")
+    input_tokens = models.IntegerField(_("tokens in"), db_default=0)
+    output_tokens = models.IntegerField(_("tokens out"), db_default=0)
+    requests = models.SmallIntegerField(_("model requests"), db_default=0)
+    cost = models.DecimalField(_("cost (US$)"), max_digits=14, decimal_places=8, null=True, blank=True, help_text=_("Empty: the model's price is not known."))
+    guideline_version = models.IntegerField(_("guideline version"), db_default=0)
+    stages = models.JSONField(_("latency per stage (ms)"), db_default={})
+    trace = models.JSONField(_("trace"), db_default={})
+    draft = models.TextField(_("draft"), blank=True, db_default="")
+    error = models.TextField(_("error"), blank=True, db_default="")
+
+    class Meta:
+        verbose_name = _("turn")
+        verbose_name_plural = _("turns")
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.outcome}"
+
+
+class Event(models.Model):
+    """A line on the conversation's timeline. ``actor``: customer, bot, system, owner_phone or ``user:<id>``."""
+
+    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="events")
+    business = models.ForeignKey(Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(_("what"), max_length=40)
+    actor = models.CharField(_("who"), max_length=60)
+    data = models.JSONField(_("details"), db_default={})
+    created_at = models.DateTimeField(_("when"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("event")
+        verbose_name_plural = _("events")
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class Lane(models.IntegerChoices):
+    """Work of a conversation that must not hold other work back."""
+
+    MEDIA = 0, _("media")
+    TURNS = 1, _("turns")
+    DELIVERIES = 2, _("deliveries")
+
+
+class Dispatch(models.Model):
+    """The queue: one row per conversation and lane that ever had work. See ``dispatch`` for its life."""
+
+    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="+")
+    lane = models.SmallIntegerField(_("lane"), choices=Lane)
+    seq = models.BigIntegerField(db_default=1)
+    done_seq = models.BigIntegerField(db_default=0)
+    run_at = models.DateTimeField(_("runs at"), null=True, blank=True, help_text=_("Empty: nothing to do."))
+    waiting_since = models.DateTimeField(null=True, blank=True)
+    owner = models.IntegerField(_("worker"), null=True, blank=True)
+    claim = models.IntegerField(db_default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.SmallIntegerField(_("attempts"), db_default=0)
+    last_error = models.TextField(_("last error"), blank=True, db_default="")
+    dead_at = models.DateTimeField(_("dead since"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("dispatch")
+        verbose_name_plural = _("dispatch")
+        constraints = [models.UniqueConstraint(fields=["conversation", "lane"], name="prosa_dispatch_lane")]
+        indexes = [
+            models.Index(fields=["lane", "run_at"], condition=Q(owner__isnull=True, run_at__isnull=False), name="prosa_dispatch_ready"),
+            models.Index(fields=["owner"], condition=Q(owner__isnull=False), name="prosa_dispatch_owned"),
+            models.Index(fields=["dead_at"], condition=Q(dead_at__isnull=False), name="prosa_dispatch_dead"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_lane_display()} of {self.conversation_id}"

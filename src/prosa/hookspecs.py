@@ -1,0 +1,29 @@
+"""Every extension point of Prosa, one documented function each.
+
+A package joins by an entry point in the group ``prosa`` that names a module with functions of these names,
+each marked ``@prosa.hookspecs.hookimpl``. The house uses the same doors: see ``prosa.plugins.DEFAULT_PLUGINS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pluggy
+
+from prosa.contracts import Finding
+
+hookspec = pluggy.HookspecMarker("prosa")
+hookimpl = pluggy.HookimplMarker("prosa")
+
+
+@hookspec
+def channel_providers() -> Iterable[Any]:
+    """Channel providers to offer: instances of ``prosa.channels.base.Provider``."""
+    raise NotImplementedError
+
+
+@hookspec
+def doctor_checks() -> Iterable[Finding]:
+    """Look at what you own and report it, one :class:`~prosa.contracts.Finding` a line. The database is reachable."""
+    raise NotImplementedError
