@@ -73,6 +73,7 @@ class Conversation(models.Model):
     last_inbound_at = models.DateTimeField(_("customer wrote last"), null=True, blank=True)
     last_inbound_id = models.BigIntegerField(db_default=0)
     wait_notice_at = models.DateTimeField(null=True, blank=True)
+    pace_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(_("began"), db_default=Now())
 
     class Meta:
@@ -219,17 +220,19 @@ class Lane(models.IntegerChoices):
 
 
 class Dispatch(models.Model):
-    """The queue: one row per conversation and lane that ever had work. See ``dispatch`` for its life."""
+    """The queue: one row per conversation and lane that ever had work.
+
+    ``run_at`` says there is work; claiming clears it, so that whatever sets it again is newer work. ``owner`` and
+    ``claim`` fence what a claimer may write. See ``dispatch``.
+    """
 
     conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="+")
     lane = models.SmallIntegerField(_("lane"), choices=Lane)
-    seq = models.BigIntegerField(db_default=1)
-    done_seq = models.BigIntegerField(db_default=0)
     run_at = models.DateTimeField(_("runs at"), null=True, blank=True, help_text=_("Empty: nothing to do."))
-    waiting_since = models.DateTimeField(null=True, blank=True)
+    burst_until = models.DateTimeField(null=True, blank=True)
     owner = models.IntegerField(_("worker"), null=True, blank=True)
     claim = models.IntegerField(db_default=0)
-    lease_until = models.DateTimeField(null=True, blank=True)
+    superseded = models.SmallIntegerField(db_default=0)
     attempts = models.SmallIntegerField(_("attempts"), db_default=0)
     last_error = models.TextField(_("last error"), blank=True, db_default="")
     dead_at = models.DateTimeField(_("dead since"), null=True, blank=True)
@@ -246,3 +249,34 @@ class Dispatch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_lane_display()} of {self.conversation_id}"
+
+
+class Worker(models.Model):
+    """A worker process that has not been declared dead. It also holds the advisory lock ``(0x50524F53, owner)``."""
+
+    owner = models.IntegerField(primary_key=True)
+    host = models.CharField(_("host"), max_length=200)
+    pid = models.IntegerField(_("process"))
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    beat_at = models.DateTimeField(_("last sign of life"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class Pace(models.Model):
+    """How far an inbox's sends are booked ahead, shared by all workers (the theoretical arrival time of GCRA)."""
+
+    inbox = models.OneToOneField(Inbox, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    booked_until = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("pace")
+        verbose_name_plural = _("paces")
+
+    def __str__(self) -> str:
+        return f"{self.inbox_id}"

@@ -1,0 +1,125 @@
+"""Connections of the hot path: a pool without Django, and unpooled ones that listen.
+
+All are psycopg 3, autocommit, and know the column types of ``prosa.sql``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from prosa import sql
+
+log = logging.getLogger(__name__)
+
+Connection = AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[Connection]
+
+RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_autocommit(True)
+    connection.prepare_threshold = 1
+    sql.register(connection)
+
+
+async def connect(dsn: str, name: str = "prosa", **options: str) -> Connection:
+    """One connection. ``options`` are PostgreSQL settings (``lock_timeout="200ms"``)."""
+    settings = " ".join(f"-c {key}={value}" for key, value in options.items())
+    connection = await AsyncConnection.connect(
+        dsn, autocommit=True, application_name=name, connect_timeout=5, **({"options": settings} if settings else {})
+    )
+    await _prepare(connection)
+    return connection
+
+
+def pool(dsn: str, *, name: str = "prosa", low: int = 1, high: int = 10) -> Pool:
+    """A pool, not yet open. Connections are replaced every ten minutes: plans cached while tables were small grow costly."""
+    return AsyncConnectionPool(
+        dsn,
+        min_size=low,
+        max_size=high,
+        open=False,
+        configure=_prepare,
+        kwargs={"autocommit": True, "application_name": name, "connect_timeout": 5},
+        max_lifetime=600,
+        timeout=10,
+        reconnect_timeout=5,
+        check=None,
+    )
+
+
+class Listener:
+    """Keeps one connection that listens; calls back for each notification; reconnects for as long as it runs.
+
+    ``on_notify(channel, payload)`` runs in the event loop and must be quick. ``on_connect(connection)`` runs after every
+    (re)connection, before listening: what was missed meanwhile must be looked up there or right after.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        channels: Iterable[str],
+        on_notify: Callable[[str, str], None],
+        on_connect: Callable[[Connection], Awaitable[None]] | None = None,
+        on_lost: Callable[[], None] | None = None,
+        name: str = "prosa listen",
+    ) -> None:
+        self._dsn, self._name = dsn, name
+        self._channels = tuple(channels)
+        self._on_notify, self._on_connect, self._on_lost = on_notify, on_connect, on_lost
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        failures = 0
+        while True:
+            try:
+                connection = await connect(self._dsn, self._name)
+            except (psycopg.OperationalError, OSError) as error:
+                log.warning("Cannot reach PostgreSQL to listen: %s", _first_line(error))
+                await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            try:
+                for channel in self._channels:
+                    await connection.execute(f'LISTEN "{channel}"')
+                if self._on_connect is not None:
+                    await self._on_connect(connection)
+                self.connected.set()
+                async for notify in connection.notifies():
+                    self._on_notify(notify.channel, notify.payload)
+            except psycopg.OperationalError as error:
+                log.warning("The listening connection was lost: %s", _first_line(error))
+            finally:
+                self.connected.clear()
+                if self._on_lost is not None:
+                    self._on_lost()
+                with contextlib.suppress(Exception):
+                    await connection.close()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+async def fetch_one(connection: Connection, query: bytes, parameters: dict[str, Any]) -> TupleRow | None:
+    """Run a prepared query and return its first row."""
+    cursor = await connection.execute(query, parameters, prepare=True)
+    return await cursor.fetchone()
+
+
+async def fetch_all(connection: Connection, query: bytes, parameters: dict[str, Any]) -> list[TupleRow]:
+    """Run a prepared query and return all rows."""
+    cursor = await connection.execute(query, parameters, prepare=True)
+    return await cursor.fetchall()
