@@ -1,5 +1,5 @@
 """PostgreSQL: the embedded server, pools, and the unpooled connections that listen and hold locks."""
 
-from prosa.postgres.embedded import dsn, secret_key
+from prosa.postgres.embedded import cluster, dsn, ready, secret_key, stop
 
-__all__ = ["dsn", "secret_key"]
+__all__ = ["cluster", "dsn", "ready", "secret_key", "stop"]
