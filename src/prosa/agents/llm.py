@@ -1,0 +1,187 @@
+"""The models one can ask, by name, each with its client and its breaker.
+
+``openai-chat:NAME`` speaks Chat Completions to OpenAI or any compatible server (``OPENAI_BASE_URL``: Ollama, vLLM…),
+``openai:NAME`` the Responses API, ``google:NAME`` Gemini, ``anthropic:NAME`` Claude. ``offline`` is no model.
+Everything is made once per process and event loop: building a client costs more than a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from openai import AsyncOpenAI
+from pydantic import SecretStr
+from pydantic_ai.models import Model
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers import Provider
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+from prosa.agents.breaker import Breaker
+from prosa.agents.completions import Completions
+from prosa.conf import settings
+from prosa.errors import ConfigurationError
+
+OPENAI = "https://api.openai.com/v1"
+CONNECT_SECONDS = 10.0
+"""A server that does not take the connection within this time is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mind:
+    """A model ready to be asked. Models behind one address share one breaker."""
+
+    name: str
+    model: Model[Any]
+    breaker: Breaker
+
+
+@dataclass
+class _Home:
+    """What belongs to one event loop: connections cannot be shared between loops."""
+
+    session: aiohttp.ClientSession
+    minds: dict[tuple[str, str], Mind] = field(default_factory=dict)
+    breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
+
+
+_homes: dict[asyncio.AbstractEventLoop, _Home] = {}
+
+
+def find(name: str) -> Mind:
+    """The model of this name, made on first use. Call it within a running event loop.
+
+    :raises ConfigurationError: the name, a key or a package is missing or wrong; the message says what to do.
+    """
+    provider, _, model_name = name.partition(":")
+    maker = _MAKERS.get(provider)
+    if maker is None or not model_name:
+        raise ConfigurationError(
+            f"{name!r} is not the name of a model.\nWrite provider:model with one of {', '.join(_MAKERS)}, or offline."
+        )
+    home = _home()
+    address = _address(provider)
+    mind = home.minds.get((name, address))
+    if mind is None:
+        breaker = home.breakers.setdefault((provider.removesuffix("-chat"), address), Breaker())
+        mind = home.minds[name, address] = Mind(name, maker(model_name, address), breaker)
+    return mind
+
+
+async def close() -> None:
+    """Let go of every connection of the running event loop. The next turn would open new ones."""
+    home = _homes.pop(asyncio.get_running_loop(), None)
+    if home is None:
+        return
+    await home.session.close()
+    for mind in home.minds.values():
+        client = getattr(mind.model, "client", None)
+        for closing in (getattr(client, "close", None), getattr(getattr(client, "aio", None), "aclose", None)):
+            if closing is not None and asyncio.iscoroutinefunction(closing):
+                await closing()
+
+
+def secrets() -> tuple[str, ...]:
+    """The keys that must not appear in any error text."""
+    config = settings()
+    keys = (config.openai_api_key, config.gemini_api_key, config.anthropic_api_key)
+    return tuple(key.get_secret_value() for key in keys if key.get_secret_value())
+
+
+def _address(provider: str) -> str:
+    config = settings()
+    return {"google": config.gemini_base_url, "anthropic": config.anthropic_base_url}.get(
+        provider, config.openai_base_url or OPENAI
+    )
+
+
+def _key(secret: SecretStr, variable: str, *, needed: bool = True) -> str:
+    key = secret.get_secret_value()
+    if not key and needed:
+        raise ConfigurationError(f"{variable} is not set.\nSet it, or choose another model in PROSA_MODEL.")
+    return key or "none"
+
+
+def _openai_client(address: str) -> AsyncOpenAI:
+    # A server of one's own often wants no key; OpenAI always does.
+    key = _key(settings().openai_api_key, "OPENAI_API_KEY", needed=address == OPENAI)
+    return AsyncOpenAI(base_url=address, api_key=key, max_retries=0)
+
+
+def _openai_provider(client: AsyncOpenAI, address: str) -> Provider[AsyncOpenAI]:
+    if address == OPENAI:
+        return OpenAIProvider(openai_client=client)
+    return OpenAICompatibleProvider("openai-compatible", openai_client=client)
+
+
+def _openai_chat(model: str, address: str) -> Model[Any]:
+    client = _openai_client(address)
+    vars(client.chat)["completions"] = Completions(client, _home().session, _proxy(address))
+    return OpenAIChatModel(model, provider=_openai_provider(client, address))
+
+
+def _openai_responses(model: str, address: str) -> Model[Any]:
+    return OpenAIResponsesModel(model, provider=_openai_provider(_openai_client(address), address))
+
+
+def _google(model: str, address: str) -> Model[Any]:
+    key = _key(settings().gemini_api_key, "GEMINI_API_KEY")
+    try:
+        from pydantic_ai.models.google import GoogleModel
+        from pydantic_ai.providers.google import GoogleProvider
+    except ImportError as error:
+        raise _missing("google") from error
+    return GoogleModel(model, provider=GoogleProvider(api_key=key, base_url=address or None))
+
+
+def _anthropic(model: str, address: str) -> Model[Any]:
+    key = _key(settings().anthropic_api_key, "ANTHROPIC_API_KEY")
+    try:
+        from anthropic import AsyncAnthropic
+        from pydantic_ai.models.anthropic import AnthropicModel
+        from pydantic_ai.providers.anthropic import AnthropicProvider
+    except ImportError as error:
+        raise _missing("anthropic") from error
+    client = AsyncAnthropic(api_key=key, base_url=address or None, max_retries=0)
+    return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
+
+
+_MAKERS = {"openai-chat": _openai_chat, "openai": _openai_responses, "google": _google, "anthropic": _anthropic}
+
+
+def _missing(extra: str) -> ConfigurationError:
+    return ConfigurationError(f"The package for {extra} models is not installed.\nRun: pip install 'prosa[{extra}]'")
+
+
+def _home() -> _Home:
+    loop = asyncio.get_running_loop()
+    home = _homes.get(loop)
+    if home is None:
+        for gone in [other for other in _homes if other.is_closed()]:
+            del _homes[gone]
+        home = _homes[loop] = _Home(_session())
+    return home
+
+
+def _session() -> aiohttp.ClientSession:
+    # The worker bounds how many turns it thinks about; a second limit here would only queue them in the dark.
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+def _proxy(address: str) -> str | None:
+    """The proxy the environment asks for. Looked up once: aiohttp's own ``trust_env`` reads ``.netrc`` per request."""
+    parts = urllib.parse.urlsplit(address)
+    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return urllib.request.getproxies().get(parts.scheme) or os.environ.get("ALL_PROXY")
