@@ -1,7 +1,428 @@
-"""The outbound HTTP client: deadlines, SSRF guard, our errors. To be completed by the channels work."""
+"""The outbound HTTP client: deadlines, a guard against private addresses, our errors, a circuit breaker per host.
+
+What a caller may conclude from an error:
+
+- :class:`~prosa.errors.TemporaryError`: the request never left (no address, no connection, breaker open).
+- :class:`~prosa.errors.UnknownOutcome`: it left and no whole answer came back. Reading requests (``GET``, ``HEAD``)
+  raise ``TemporaryError`` instead: repeating them does no harm.
+- :class:`~prosa.errors.NotAllowed`: the address is private, local or not HTTP.
+
+Statuses are the caller's business: a 500 is an answer.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import SplitResult, urljoin, urlsplit
+from weakref import WeakKeyDictionary
+
+import orjson
+
+from prosa.contracts import Json
+from prosa.errors import NotAllowed, ProsaError, TemporaryError, TooLarge, UnknownOutcome
+
+if TYPE_CHECKING:  # aiohttp takes 0.2 s to import; providers are imported by every command
+    import aiohttp
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 5.0
+TOTAL_TIMEOUT = 20.0
+BODY_LIMIT = 4 * 1024 * 1024
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer. ``headers`` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """A status of 2xx."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Json:
+        """The body as a JSON object; empty when it is none (an HTML error page, a list, nothing)."""
+        try:
+            value = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer whose body is still on its way. Iterate ``chunks`` once, or ``await close()``."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+    _response: aiohttp.ClientResponse = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Bytes announced, -1 when unknown."""
+        return _length(self._response)
+
+    async def close(self) -> None:
+        """Drop the connection. Harmless after the last chunk."""
+        self._response.close()
+
 
 class Client:
-    """One aiohttp session per process."""
+    """One session per event loop, opened on first use.
+
+    ``allow`` names further base URLs that may be private (tests); those of the settings always may.
+    Use it as ``async with Client() as client`` or call :meth:`close` before the loop ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: Iterable[str] = (),
+        connect_timeout: float = CONNECT_TIMEOUT,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._allowed = frozenset(address for url in allow if (address := _address(urlsplit(url))))
+        self._connect_timeout = connect_timeout
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
+        self._breakers: dict[Address, Breaker] = {}
+        self._clock = clock
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the session of the running event loop."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: Any = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float = TOTAL_TIMEOUT,  # noqa: ASYNC109 -- the deadline is the connection's, not the task's
+        limit: int = BODY_LIMIT,
+    ) -> Response:
+        """Send one request and read the whole answer, at most ``limit`` bytes. Redirects are answers, not followed.
+
+        ``auth`` is user and password. ``timeout`` is in seconds, from start to last byte.
+
+        :raises TemporaryError: it never left, or it only reads.
+        :raises UnknownOutcome: it left, and no whole answer came.
+        :raises TooLarge: the answer is bigger than ``limit``.
+        :raises NotAllowed: the address is refused.
+        """
+        if json is not None:
+            data, headers = orjson.dumps(json), {**(headers or {}), "Content-Type": "application/json"}
+        response = await self._open(method, url, headers=headers, params=params, data=data, auth=auth, timeout=timeout)
+        body = b"".join([chunk async for chunk in _chunks(method, response, limit)])
+        return Response(response.status, _plain(response.headers), body)
+
+    async def stream(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        limit: int,
+        timeout: float = 120.0,  # noqa: ASYNC109 -- the deadline is the connection's, not the task's
+        redirects: int = 3,
+    ) -> Stream:
+        """``GET`` a file. Follows a few redirects, each checked like the first address; credentials stay with the first host.
+
+        The chunks raise :class:`TooLarge` beyond ``limit`` bytes (at once when so many are announced) and :class:`TemporaryError` when the connection breaks.
+
+        :raises TemporaryError: nothing came.
+        :raises NotAllowed: an address on the way is refused, or there are too many.
+        """
+        origin = urlsplit(url)
+        current, sent = url, {"Accept-Encoding": "identity", **(headers or {})}
+        for _ in range(redirects + 1):
+            response = await self._open("GET", current, headers=sent, auth=auth, timeout=timeout)
+            target = response.headers.get("Location")
+            if response.status not in REDIRECTS or not target:
+                break
+            response.close()
+            current = urljoin(current, target)
+            if _origin(urlsplit(current)) != _origin(origin):
+                auth, sent = (
+                    None,
+                    {name: value for name, value in sent.items() if name.lower() not in ("authorization", "cookie")},
+                )
+        else:
+            raise NotAllowed(f"{origin.hostname} redirects too often.\nThe file was not fetched.")
+        return Stream(response.status, _plain(response.headers), _chunks("GET", response, limit), response)
+
+    async def _open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        data: Any = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float,  # noqa: ASYNC109 -- the deadline is the connection's, not the task's
+    ) -> aiohttp.ClientResponse:
+        import aiohttp
+
+        parts = urlsplit(url)
+        address = self._check(parts)
+        breaker = self._breakers.setdefault(address, Breaker(self._clock))
+        breaker.before(address[0])
+        started = time.perf_counter()
+        # Below the total, so that running out of it is always after the connection stood.
+        connect = min(self._connect_timeout, timeout * 0.9)
+        try:
+            response = await self._session().request(
+                method,
+                url,
+                headers=headers,
+                params=params,
+                data=data,
+                auth=aiohttp.BasicAuth(*auth, encoding="utf-8") if auth else None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout, connect=connect),
+            )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _Refused):
+                raise NotAllowed(str(error.os_error)) from None
+            breaker.failed()
+            raise TemporaryError(
+                f"No connection to {address[0]}: {type(error).__name__}.\nIt will be tried again."
+            ) from error
+        except aiohttp.InvalidURL:
+            raise NotAllowed(f"The address at {address[0]} is not a valid URL.\nCorrect it.") from None
+        except Exception as error:
+            if _is_network(error):
+                breaker.worked()
+                raise _lost(method, address[0], error) from error
+            raise
+        breaker.worked()
+        log.debug(
+            "%s %s%s -> %d in %.0f ms",
+            method,
+            address[0],
+            parts.path,
+            response.status,
+            (time.perf_counter() - started) * 1000,
+        )
+        return response
+
+    def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            import aiohttp
+
+            # A provider closes idle connections after some time; a request sent into a dying one has an unknown
+            # outcome, so we let go first.
+            connector = aiohttp.TCPConnector(
+                resolver=_guarded_resolver(self._may_be_private),
+                limit=0,
+                limit_per_host=100,
+                keepalive_timeout=10,
+                ttl_dns_cache=30,
+            )
+            session = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "prosa"}
+            )
+            self._sessions[loop] = session
+        return session
+
+    def _may_be_private(self, address: Address) -> bool:
+        return address in self._allowed or address in _configured_addresses()
+
+    def _check(self, parts: SplitResult) -> Address:
+        address = _address(parts)
+        if address is None:
+            raise NotAllowed("Only http:// and https:// addresses with a host are called.\nCorrect the address.")
+        # Names are checked when they are resolved; literal addresses are not resolved.
+        try:
+            literal = ipaddress.ip_address(address[0])
+        except ValueError:
+            return address
+        if not is_public(literal) and not self._may_be_private(address):
+            raise NotAllowed(_refusal(address[0]))
+        return address
+
+
+class Breaker:
+    """Stops calling a host that cannot be reached: after ``limit`` failures in a row it refuses for ``rest`` seconds.
+
+    Then one call is let through; its fate decides.
+    """
+
+    limit = 5
+    rest = 5.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._open_until = 0.0
+
+    def before(self, host: str) -> None:
+        """Refuse when open.
+
+        :raises TemporaryError: with ``retry_after``.
+        """
+        if self._failures < self.limit:
+            return
+        left = self._open_until - self._clock()
+        if left > 0:
+            raise TemporaryError(
+                f"{host} could not be reached {self._failures} times in a row.\nIt rests for a moment.",
+                retry_after=left,
+            )
+        self._open_until = self._clock() + self.rest
+
+    def worked(self) -> None:
+        """The host accepted a connection."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """The host could not be reached."""
+        self._failures += 1
+        if self._failures >= self.limit:
+            self._open_until = self._clock() + self.rest
+
+
+def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Is it an address of the open internet? IPv6 forms that carry an IPv4 address are judged by that one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in NAT64 or (inner is None and int(address) >> 32 == 0 and int(address) > 1):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+        if address.teredo is not None:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+class _Refused(OSError):
+    """All addresses of a name are private."""
+
+
+def _guarded_resolver(may_be_private: Callable[[Address], bool]) -> Any:
+    from aiohttp.abc import ResolveResult
+    from aiohttp.resolver import ThreadedResolver
+
+    class Guarded(ThreadedResolver):
+        """Resolves in a thread, as the system does, and keeps only public addresses."""
+
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        ) -> list[ResolveResult]:
+            found = await super().resolve(host, port, family)
+            if may_be_private((host.lower().rstrip("."), port)):
+                return found
+            public = [one for one in found if is_public(ipaddress.ip_address(one["host"]))]
+            if found and not public:
+                raise _Refused(_refusal(host))
+            return public
+
+    return Guarded()
+
+
+async def _chunks(method: str, response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
+    host, size = response.url.host or "", 0
+    try:
+        _within(limit, _length(response), host)
+        async for chunk in response.content.iter_chunked(64 * 1024):
+            size += len(chunk)
+            _within(limit, size, host)
+            yield chunk
+    except Exception as error:
+        if _is_network(error):
+            raise _lost(method, host, error) from error
+        raise
+    finally:
+        response.close()  # after the last byte the connection is back in the pool already
+
+
+def _within(limit: int, size: int, host: str) -> None:
+    if size > limit:
+        raise TooLarge(f"{host} sent more than {limit} bytes.\nNothing of it was kept.")
+
+
+def _is_network(error: BaseException) -> bool:
+    import aiohttp
+
+    return isinstance(error, aiohttp.ClientError | TimeoutError | OSError)
+
+
+def _lost(method: str, host: str, error: BaseException) -> ProsaError:
+    what = f"{host} took a {method} request and did not answer: {type(error).__name__}."
+    if method in SAFE_METHODS:
+        return TemporaryError(f"{what}\nIt will be tried again.")
+    return UnknownOutcome(f"{what}\nLook for its result before repeating it.")
+
+
+def _length(response: aiohttp.ClientResponse) -> int:
+    length = response.content_length
+    return -1 if length is None else length
+
+
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _refusal(host: str) -> str:
+    return f"{host} is a private or local address.\nOnly addresses named in the settings may be private."
+
+
+def _origin(parts: SplitResult) -> tuple[str, Address | None]:
+    return parts.scheme, _address(parts)
+
+
+def _address(parts: SplitResult) -> Address | None:
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or parts.scheme not in ("http", "https"):
+        return None
+    return host.rstrip("."), port or (443 if parts.scheme == "https" else 80)
+
+
+@lru_cache(maxsize=1)
+def _addresses_of(urls: tuple[str, ...]) -> frozenset[Address]:
+    return frozenset(address for url in urls if (address := _address(urlsplit(url))))
+
+
+def _configured_addresses() -> frozenset[Address]:
+    """What the operator named in the environment: the only private addresses that may be called."""
+    from prosa.conf import settings  # pydantic takes its time; whoever only looks at a provider does not need it
+
+    known = settings()
+    return _addresses_of((
+        known.whatsapp_graph_url, known.twilio_api_url, known.public_url, known.openai_base_url, known.gemini_base_url, known.anthropic_base_url,
+    ))  # fmt: skip
