@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
+from django.db import connection
 
 from prosa.postgres.embedded import Cluster
 
@@ -40,6 +43,7 @@ def _surroundings() -> None:
 
 
 _surroundings()
+django.setup()
 
 
 def pytest_unconfigure() -> None:
@@ -48,8 +52,18 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["PROSA_DATA_DIR"], ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
+    """As pytest-django's, but connections that async tests left in other threads do not hold the database back at the end."""
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+
 @pytest.fixture
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir() -> Iterator[Path]:
     """An empty data dir with a short path that every OS user can pass."""
     folder = Path(tempfile.mkdtemp(prefix="prosa-", dir="/tmp"))
     folder.chmod(0o755)

@@ -1,0 +1,104 @@
+"""Chores: they commit with their caller, run once when asked once, and outlive their worker."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection, transaction
+from django.utils import timezone
+
+from prosa import queue
+from prosa.conversations.models import WebhookEvent
+from prosa.conversations.retention import forget_webhook_events
+
+done: list[str] = []
+
+
+@queue.chore
+def remember(word: str) -> None:
+    done.append(word)
+
+
+def waiting(task: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("select count(*) from procrastinate_jobs where task_name = %s and status = 'todo'", [task])
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.django_db
+def test_a_chore_rolls_back_with_its_caller():
+    with transaction.atomic():
+        remember.defer(word="never")
+        transaction.set_rollback(True)
+    assert waiting(remember.name) == 0
+
+
+@pytest.mark.django_db
+def test_defer_once_leaves_the_callers_transaction_usable():
+    with transaction.atomic():
+        assert queue.defer_once(remember, "word:1", word="one") is True
+        assert queue.defer_once(remember, "word:1", word="one") is False
+        assert queue.defer_once(remember, "word:2", word="two") is True
+        assert waiting(remember.name) == 2
+
+
+def test_a_chore_can_simply_be_called():
+    word = uuid.uuid4().hex
+    remember(word)
+    assert done[-1] == word
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_the_worker_does_what_was_deferred_and_stops_when_cancelled():
+    word = uuid.uuid4().hex
+    await remember.defer_async(word=word)
+    worker = asyncio.create_task(queue.run_worker())
+    for _ in range(500):
+        if word in done:
+            break
+        await asyncio.sleep(0.02)
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert done.count(word) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_dead_workers_chore_is_done_by_another():
+    word = uuid.uuid4().hex
+    job = await remember.defer_async(word=word)
+
+    def orphan():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "insert into procrastinate_workers (last_heartbeat) values (now() - interval '1 hour') returning id"
+            )
+            cursor.execute(
+                "update procrastinate_jobs set status = 'doing', worker_id = %s where id = %s",
+                [cursor.fetchone()[0], job],
+            )
+
+    await sync_to_async(orphan)()
+    await queue.recover_stalled()
+    worker = asyncio.create_task(queue.run_worker())
+    for _ in range(500):
+        if word in done:
+            break
+        await asyncio.sleep(0.02)
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert done.count(word) == 1
+
+
+@pytest.mark.django_db
+def test_old_webhooks_are_forgotten_and_young_ones_kept():
+    old = WebhookEvent.objects.create(kind="rest", body=b"{}", received_at=timezone.now() - timedelta(days=31))
+    young = WebhookEvent.objects.create(kind="rest", body=b"{}", received_at=timezone.now() - timedelta(days=29))
+    forget_webhook_events()
+    assert set(WebhookEvent.objects.values_list("id", flat=True)) == {young.id}
+    assert old.id != young.id
