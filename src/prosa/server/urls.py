@@ -1,8 +1,22 @@
-"""Addresses of the standalone server."""
+"""Addresses of the standalone server. ``/webhook…`` is not here: ``asgi`` gives it to the door."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from django.views.i18n import set_language
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from prosa import conf
+from prosa.server.health import healthz, readyz
+from prosa.server.home import home
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("admin/", admin.site.urls),
+    path("language/", set_language, name="set_language"),
+    path("healthz", healthz),
+    path("readyz", readyz),
+]
+
+if conf.settings().development:
+    urlpatterns.append(path("simulator/", include("prosa.simulator.urls")))

@@ -1,0 +1,47 @@
+"""Static files, served by WhiteNoise without a thread per request.
+
+WhiteNoise's own middleware is sync only; one such link would put every async view behind it into a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # WhiteNoise has no types
+    """WhiteNoise for async and sync stacks. Files are some kilobytes, so each is answered in one piece."""
+
+    async_capable = True
+    sync_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """A file, or what comes next."""
+        found = self.find_file(request.path_info) if self.autorefresh else self.files.get(request.path_info)
+        if iscoroutinefunction(self):
+            return self._answer(request, found)
+        return self.get_response(request) if found is None else _whole(self.serve(found, request))
+
+    async def _answer(self, request: HttpRequest, found: Any) -> HttpResponseBase:
+        if found is None:
+            response: HttpResponseBase = await self.get_response(request)
+            return response
+        return _whole(self.serve(found, request))
+
+
+def _whole(streamed: Any) -> HttpResponse:
+    whole = HttpResponse(b"".join(streamed.streaming_content), status=streamed.status_code)
+    streamed.close()
+    del whole.headers["Content-Type"]
+    for name, value in streamed.headers.items():
+        whole.headers[name] = value
+    return whole
