@@ -172,6 +172,7 @@ class InboxConfig:
     verify_token: str = ""
     active: bool = True
     is_default: bool = False
+    troubled: bool = False
     quiet_ms: int = 1500
     max_quiet_ms: int = 6000
     reopen_s: int = 86400

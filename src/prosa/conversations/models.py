@@ -156,6 +156,7 @@ class Attachment(models.Model):
     class Meta:
         verbose_name = _("attachment")
         verbose_name_plural = _("attachments")
+        indexes = [models.Index(fields=["message"], condition=Q(status="waiting"), name="prosa_attachment_waiting")]
 
     def __str__(self) -> str:
         return self.filename or f"{self.kind} #{self.pk}"

@@ -77,7 +77,13 @@ class Listener:
         self._dsn, self._name = dsn, name
         self._channels = tuple(channels)
         self._on_notify, self._on_connect, self._on_lost = on_notify, on_connect, on_lost
+        self._connection: Connection | None = None
         self.connected = asyncio.Event()
+
+    async def reconnect(self) -> None:
+        """Give up the connection, and with it everything held by it, and make another."""
+        if self._connection is not None:
+            await self._connection.close()
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -91,6 +97,7 @@ class Listener:
                 failures += 1
                 continue
             failures = 0
+            self._connection = connection
             try:
                 for channel in self._channels:
                     await connection.execute(f'LISTEN "{channel}"')

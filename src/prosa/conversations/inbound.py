@@ -1,0 +1,468 @@
+"""Receiving: from a verified webhook to committed rows, many webhooks a transaction.
+
+Natural group commit: whatever arrived while the last batch was being committed becomes the next batch; no timer, so a
+lone webhook does not wait. What the batch refuses is tried again webhook by webhook on another connection, so that one
+bad row never fails its neighbours; what even then cannot be stored is kept as bytes with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import psycopg
+from asgiref.sync import async_to_sync
+
+from prosa import conf, postgres, sql
+from prosa.channels import base
+from prosa.channels.inboxes import Inboxes
+from prosa.contracts import Identity, InboundMessage, InboxConfig, Parsed, Receipt, WebhookRequest
+from prosa.conversations import ownership
+from prosa.errors import BadInput, TemporaryError
+from prosa.postgres.connections import Connection, connect, fetch_one
+from prosa.sql import Blobs, Flags, Floats, Ints, Longs, Texts
+
+log = logging.getLogger(__name__)
+queries = sql.load(__file__, "inbound.sql")
+
+STATUS_RANK = ["withdrawn", "queued", "sending", "unconfirmed", "sent", "failed", "delivered", "read", "played"]
+"""Outbound statuses from weakest to strongest. A receipt moves a message only to the right: ``delivered`` corrects
+``failed`` (it did arrive), a late ``sent`` changes nothing."""
+
+TRACKER = "prosa:"
+"""Prefix of the opaque string that travels with a send; the message's id follows."""
+
+MAX_BATCH = 256
+MAX_BATCH_BYTES = 8 * conf.MEGABYTE
+MAX_WAITING = 4096
+CONNECTION_LIFE_S = 300.0
+
+
+class Unavailable(TemporaryError):
+    """PostgreSQL cannot take the message now; the provider should send it again."""
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """One webhook on its way to the database. ``event_id`` is set when it is stored already (replay)."""
+
+    kind: str
+    body: bytes
+    content_type: str
+    inbox: InboxConfig | None
+    outcome: str = "ok"
+    error: str = ""
+    event_id: int | None = None
+    messages: list[tuple[InboxConfig, InboundMessage]] = field(default_factory=list)
+    receipts: list[tuple[InboxConfig, Receipt]] = field(default_factory=list)
+    others: list[tuple[InboxConfig, Any]] = field(default_factory=list)
+    """Takeovers, identity changes and notices: rare, written one by one."""
+    done: asyncio.Future[None] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Nothing but messages: one statement stores it."""
+        return not self.receipts and not self.others
+
+
+class Reader(Protocol):
+    """What reading a webhook needs of a provider."""
+
+    kind: str
+
+    def parse(self, body: bytes, content_type: str = "") -> Parsed: ...
+
+    def verify(self, inbox: InboxConfig, request: WebhookRequest) -> bool: ...
+
+
+def read(provider: Reader, inbox: InboxConfig, known: Inboxes, request: WebhookRequest) -> Arrival:
+    """Parse a verified request and route each part by its own key, among inboxes the same secret signs for.
+
+    Never raises for what the body holds: the outcome says what could not be parsed or routed.
+    """
+    content_type = request.headers.get("content-type", "")
+    arrival = Arrival(provider.kind, request.body, content_type, inbox)
+    try:
+        parsed = provider.parse(request.body, content_type)
+    except BadInput as error:
+        arrival.outcome, arrival.error = "unparsed", str(error)
+        return arrival
+    except Exception as error:
+        log.exception("The %s parser failed; the webhook is kept.", provider.kind)
+        arrival.outcome, arrival.error = "unparsed", f"{type(error).__name__} in the parser"
+        return arrival
+    routes: dict[str, InboxConfig | None] = {"": inbox, inbox.routing_key: inbox}
+
+    def route(key: str) -> InboxConfig | None:
+        if key not in routes:
+            found = known.routed(provider.kind, key)
+            routes[key] = found if found is not None and provider.verify(found, request) else None
+        target = routes[key]
+        if target is None:
+            arrival.outcome, arrival.error = "unrouted", f"No inbox of ours has the routing key {key!r}."
+        return target
+
+    if parsed.strange:
+        arrival.outcome, arrival.error = "strange", "; ".join(parsed.strange)[:2000]
+    for message in parsed.messages:
+        if (target := route(message.routing_key)) and message.senders:
+            arrival.messages.append((target, message))
+    for receipt in parsed.receipts:
+        if target := route(receipt.routing_key):
+            arrival.receipts.append((target, receipt))
+    for other in (*parsed.changes, *parsed.takeovers, *parsed.notices):
+        if target := route(other.routing_key):
+            arrival.others.append((target, other))
+    return arrival
+
+
+# ── columns of the statements ─────────────────────────────────────────────────────────────────────
+
+
+def _receive(arrivals: Sequence[Arrival]) -> dict[str, Any]:
+    rows = []
+    seen: set[tuple[int, str]] = set()
+    for ordinal, arrival in enumerate(arrivals, 1):
+        for inbox, message in arrival.messages:
+            identity = (inbox.id, message.provider_id)
+            if identity in seen:  # the same message twice in one batch: the constraint sees only what is committed
+                continue
+            seen.add(identity)
+            senders = message.senders
+            rows.append(
+                (
+                    ordinal,
+                    inbox.business_id,
+                    inbox.id,
+                    senders[0].key,
+                    senders[1].key if len(senders) > 1 else None,
+                    message.provider_id,
+                    message.kind,
+                    message.text,
+                    json.dumps(message.payload) if message.payload else None,
+                    message.reply_to,
+                    message.sent_at.timestamp(),
+                    message.wakes,
+                    inbox.quiet_ms,
+                    inbox.max_quiet_ms,
+                    json.dumps([asdict(each) for each in message.attachments]) if message.attachments else None,
+                )
+            )
+    m: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 15
+    return {
+        "e_id": Longs([a.event_id for a in arrivals]),
+        "e_inbox": Longs([a.inbox.id if a.inbox else None for a in arrivals]),
+        "e_kind": Texts([a.kind for a in arrivals]),
+        "e_body": Blobs([a.body for a in arrivals]),
+        "e_type": Texts([a.content_type[:120] for a in arrivals]),
+        "e_outcome": Texts([a.outcome for a in arrivals]),
+        "e_error": Texts([a.error for a in arrivals]),
+        "e_receipts": Flags([bool(a.receipts) for a in arrivals]),
+        "m_event": Ints(m[0]), "m_business": Longs(m[1]), "m_inbox": Longs(m[2]), "m_key1": Texts(m[3]), "m_key2": Texts(m[4]),
+        "m_provider_id": Texts(m[5]), "m_kind": Texts(m[6]), "m_text": Texts(m[7]), "m_payload": Texts(m[8]), "m_reply_to": Texts(m[9]),
+        "m_sent_at": Floats(m[10]), "m_wakes": Flags(m[11]), "m_quiet": Ints(m[12]), "m_max_quiet": Ints(m[13]), "m_files": Texts(m[14]),
+    }  # fmt: skip
+
+
+def _receipts(arrivals: Iterable[Arrival]) -> dict[str, Any]:
+    found = [pair for arrival in arrivals for pair in arrival.receipts]
+    return {
+        "ranks": STATUS_RANK,
+        "r_inbox": Longs([inbox.id for inbox, _ in found]),
+        "r_provider_id": Texts([receipt.provider_id for _, receipt in found]),
+        "r_message": Longs([_tracked(receipt.tracker) for _, receipt in found]),
+        "r_status": Texts([receipt.status for _, receipt in found]),
+        "r_at": Floats([receipt.at.timestamp() for _, receipt in found]),
+        "r_error_code": Texts([receipt.error_code[:40] for _, receipt in found]),
+        "r_error": Texts([receipt.error_text for _, receipt in found]),
+        "r_pricing": Texts([json.dumps(receipt.pricing) if receipt.pricing else None for _, receipt in found]),
+    }
+
+
+def _tracked(tracker: str) -> int | None:
+    digits = tracker.removeprefix(TRACKER)
+    return int(digits) if tracker.startswith(TRACKER) and digits.isascii() and digits.isdigit() and len(digits) < 19 else None
+
+
+Person = tuple[InboxConfig, Sequence[Identity], str]
+
+
+async def introduce(connection: Connection, people: Iterable[Person]) -> None:
+    """Make sure each person is a contact with all these identities and has an open conversation on the inbox.
+
+    Runs in the caller's transaction; the advisory locks it takes are held until that ends.
+    """
+    persons: dict[tuple[int, str], Person] = {}
+    rooms: dict[tuple[int, str], InboxConfig] = {}
+    for inbox, identities, name in people:
+        key = (inbox.business_id, identities[0].key)
+        if key not in persons or (name and not persons[key][2]):
+            persons[key] = (inbox, identities, name)
+        rooms[inbox.id, identities[0].key] = inbox
+    keys = [
+        (person, rank, inbox.business_id, identity.key, identity.address or identity.value)
+        for person, (inbox, identities, _) in enumerate(persons.values(), 1)
+        for rank, identity in enumerate(identities)
+    ]
+    person, rank, business, key_column, address = zip(*keys, strict=True)
+    k_business, k_key = Longs(business), Texts(key_column)
+    async with connection.pipeline():
+        await connection.execute(queries.lock_people, {"k_business": k_business, "k_key": k_key})
+        await connection.execute(
+            queries.introduce,
+            {
+                "k_person": Ints(person), "k_rank": Ints(rank), "k_business": k_business, "k_key": k_key, "k_address": Texts(address),
+                "p_business": Longs([inbox.business_id for inbox, _, _ in persons.values()]),
+                "p_name": Texts([name for _, _, name in persons.values()]),
+            },
+        )  # fmt: skip
+        await connection.execute(
+            queries.converse,
+            {
+                "c_business": Longs([inbox.business_id for inbox in rooms.values()]),
+                "c_inbox": Longs([inbox.id for inbox in rooms.values()]),
+                "c_key": Texts([key for _, key in rooms]),
+                "c_reopen": Ints([inbox.reopen_s for inbox in rooms.values()]),
+            },
+        )
+
+
+async def _store_messages(connection: Connection, arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """Store; returns those left out because they hold a stranger's message."""
+    row = await fetch_one(connection, queries.receive, _receive(arrivals))
+    return [arrivals[ordinal - 1] for ordinal in row[0]] if row and row[0] else []
+
+
+async def _store_strangers(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    async with connection.transaction():
+        people = [(inbox, message.senders, message.sender_name) for a in arrivals for inbox, message in a.messages]
+        await introduce(connection, people)
+        if await _store_messages(connection, arrivals):
+            raise psycopg.errors.SerializationFailure("A conversation ended while its contact was being introduced.")
+
+
+async def store(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    """Write webhooks and all they hold. Either a webhook is stored whole or an error is raised."""
+    plain = [arrival for arrival in arrivals if arrival.plain]
+    if plain and (strangers := await _store_messages(connection, plain)):
+        await _store_strangers(connection, strangers)
+    rest = [arrival for arrival in arrivals if not arrival.plain]
+    if not rest:
+        return
+    async with connection.transaction():
+        if strangers := await _store_messages(connection, rest):
+            await _store_strangers(connection, strangers)
+        await connection.execute(queries.receipts, _receipts(rest), prepare=True)
+        for arrival in rest:
+            for inbox, other in arrival.others:
+                await ownership.hear(connection, inbox, other, arrival.event_id, introduce)
+
+
+# ── the receiver ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Receiver:
+    """Takes arrivals from concurrent requests and commits them in batches. One per process and event loop."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._waiting: collections.deque[Arrival] = collections.deque()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._apart = asyncio.Semaphore(2)
+        self._up = True
+
+    async def start(self) -> None:
+        """Begin flushing."""
+        self._spawn(self._flush())
+
+    async def stop(self) -> None:
+        """Commit what waits (at most a few seconds), then stop."""
+        deadline = asyncio.get_running_loop().time() + 5
+        while self._waiting and self._up and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def accept(self, arrival: Arrival) -> None:
+        """Return once the arrival is committed.
+
+        :raises Unavailable: it could not be stored; nothing of it was.
+        """
+        if not self._up or len(self._waiting) >= MAX_WAITING:
+            raise Unavailable
+        done = arrival.done = asyncio.get_running_loop().create_future()
+        self._waiting.append(arrival)
+        self._wake.set()
+        await done
+
+    def _spawn(self, work: Any) -> None:
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection = await connect(self._dsn, "prosa door", lock_timeout="200ms", statement_timeout="15s")
+            except (psycopg.OperationalError, OSError):
+                self._up = False
+                self._fail(Unavailable())
+                await asyncio.sleep(0.25)
+                continue
+            self._up = True
+            born = loop.time()
+            try:
+                # A plan cached while the tables were small stays with its connection: hence a connection's short life.
+                while not connection.closed and loop.time() - born < CONNECTION_LIFE_S:
+                    if not self._waiting:
+                        self._wake.clear()
+                        with contextlib.suppress(TimeoutError):
+                            await asyncio.wait_for(self._wake.wait(), 30)
+                        continue
+                    await asyncio.sleep(0)
+                    await self._commit(connection, self._batch())
+            finally:
+                with contextlib.suppress(Exception):
+                    await connection.close()
+
+    def _batch(self) -> list[Arrival]:
+        batch: list[Arrival] = []
+        size = 0
+        while self._waiting and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
+            arrival = self._waiting.popleft()
+            batch.append(arrival)
+            size += len(arrival.body)
+        return batch
+
+    async def _commit(self, connection: Connection, batch: list[Arrival]) -> None:
+        try:
+            await store(connection, batch)
+        except psycopg.Error as error:
+            if connection.closed or connection.broken:
+                self._finish(batch, Unavailable())
+            else:
+                log.warning("A batch of %d webhooks was refused (%s); storing them one by one.", len(batch), type(error).__name__)
+                self._spawn(self._one_by_one(batch))
+        except BaseException:
+            self._finish(batch, Unavailable())
+            raise
+        else:
+            self._finish(batch, None)
+
+    async def _one_by_one(self, batch: list[Arrival]) -> None:
+        try:
+            async with self._apart:
+                connection = await connect(self._dsn, "prosa door apart", lock_timeout="10s", statement_timeout="15s")
+                async with connection:
+                    for arrival in batch:
+                        await store_alone(connection, arrival)
+                        self._finish([arrival], None)
+        except (psycopg.Error, OSError):
+            log.warning("PostgreSQL went away while webhooks were stored one by one.")
+        finally:
+            self._finish(batch, Unavailable())
+
+    def _fail(self, error: Exception) -> None:
+        self._finish(list(self._waiting), error)
+        self._waiting.clear()
+
+    @staticmethod
+    def _finish(batch: list[Arrival], error: Exception | None) -> None:
+        for arrival in batch:
+            if arrival.done is not None and not arrival.done.done():
+                if error is None:
+                    arrival.done.set_result(None)
+                else:
+                    arrival.done.set_exception(error)
+
+
+async def store_alone(connection: Connection, arrival: Arrival) -> None:
+    """Store one webhook; when its content is refused, its bytes and the reason."""
+    for _ in range(3):
+        try:
+            await store(connection, [arrival])
+        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+            continue
+        except psycopg.Error as error:
+            if connection.closed or connection.broken:
+                raise
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            log.exception("A %s webhook could not be stored; its bytes are kept.", arrival.kind)
+            arrival.outcome, arrival.error = "failed", reason
+            if arrival.event_id is None:
+                await connection.execute(
+                    queries.store,
+                    {
+                        "inbox_id": arrival.inbox.id if arrival.inbox else None,
+                        "kind": arrival.kind,
+                        "body": arrival.body,
+                        "content_type": arrival.content_type[:120].replace("\x00", ""),
+                        "outcome": "failed",
+                        "error": reason,
+                    },
+                )
+            return
+        else:
+            return
+    raise psycopg.errors.SerializationFailure("The webhook met the same conflict three times.")
+
+
+# ── replay ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def replay(event_ids: Sequence[int]) -> dict[int, str]:
+    """Read stored webhooks again with today's parsers and inboxes. What they held before is not doubled.
+
+    :returns: the new outcome of each event that exists.
+    """
+    return async_to_sync(_replay)(event_ids)
+
+
+async def _replay(event_ids: Sequence[int]) -> dict[int, str]:
+    outcomes: dict[int, str] = {}
+    async with await connect(postgres.dsn(conf.settings()), "prosa replay", lock_timeout="10s") as connection:
+        known = Inboxes()
+        await known.load(connection)
+        for event_id in event_ids:
+            row = await fetch_one(connection, queries.event, {"id": event_id})
+            if row is None:
+                continue
+            inbox_id, kind, body, content_type = row
+            arrival = _again(known, inbox_id, kind, bytes(body), content_type)
+            arrival.event_id = event_id
+            if arrival.outcome != "unparsed":
+                await store_alone(connection, arrival)
+            await connection.execute(queries.replayed, {"id": event_id, "outcome": arrival.outcome, "error": arrival.error})
+            outcomes[event_id] = arrival.outcome
+    return outcomes
+
+
+def _again(known: Inboxes, inbox_id: int | None, kind: str, body: bytes, content_type: str) -> Arrival:
+    provider = base.registered().get(kind)
+    inbox = known.get(inbox_id) if inbox_id else None
+    if inbox is None:
+        inbox = next(iter(known.of_kind(kind)), None)
+    if provider is None or inbox is None:
+        return Arrival(kind, body, content_type, None, "unrouted", "There is no inbox of this kind any more.")
+    request = WebhookRequest("POST", "", b"", {"content-type": content_type}, body)
+    return read(_Trusting(provider, inbox.business_id), inbox, known, request)
+
+
+class _Trusting:
+    """A provider whose stored webhooks were verified when they came. Routing stays within the business they came to."""
+
+    def __init__(self, provider: base.Provider, business_id: int) -> None:
+        self.kind, self.parse = provider.kind, provider.parse
+        self._business_id = business_id
+
+    def verify(self, inbox: InboxConfig, _request: WebhookRequest) -> bool:
+        return inbox.business_id == self._business_id

@@ -1,0 +1,207 @@
+-- What the door writes. Arrays are columns: e_* one element per webhook, m_* one per message, in order of arrival.
+-- Lock order everywhere: conversation, then dispatch.
+
+-- name: receive
+-- Stores webhooks with their messages, wakes the lanes, and notifies once. A webhook with a message of someone not
+-- known yet (or without an open conversation) is left out whole and its ordinal returned: see introduce and converse.
+-- e_id is NULL for a new webhook and its id when it is stored already (replay).
+WITH e AS MATERIALIZED (
+    SELECT coalesce(x.given_id, nextval('prosa_conversations_webhookevent_id_seq')) AS id, x.*
+    FROM unnest(%(e_id)s, %(e_inbox)s, %(e_kind)s, %(e_body)s, %(e_type)s, %(e_outcome)s, %(e_error)s, %(e_receipts)s)
+        WITH ORDINALITY AS x(given_id, inbox_id, kind, body, content_type, outcome, error, receipts, ord)
+), m AS MATERIALIZED (
+    SELECT x.*, c.id AS conversation_id, i1.id IS NOT NULL AND (x.key2 IS NULL OR i2.id IS NOT NULL) AS known
+    FROM unnest(%(m_event)s, %(m_business)s, %(m_inbox)s, %(m_key1)s, %(m_key2)s, %(m_provider_id)s, %(m_kind)s, %(m_text)s,
+                %(m_payload)s, %(m_reply_to)s, %(m_sent_at)s, %(m_wakes)s, %(m_quiet)s, %(m_max_quiet)s, %(m_files)s)
+        WITH ORDINALITY AS x(event, business_id, inbox_id, key1, key2, provider_id, kind, text,
+                             payload, reply_to, sent_at, wakes, quiet, max_quiet, files, ord)
+    LEFT JOIN prosa_contacts_identity i1 ON i1.business_id = x.business_id AND i1.key = x.key1
+    LEFT JOIN prosa_contacts_identity i2 ON i2.business_id = x.business_id AND i2.key = x.key2
+    LEFT JOIN prosa_conversations_conversation c
+        ON c.inbox_id = x.inbox_id AND c.contact_id = i1.contact_id AND c.state <> 'resolved'
+), strangers AS MATERIALIZED (
+    SELECT DISTINCT event FROM m WHERE NOT known OR conversation_id IS NULL
+), stored AS (
+    INSERT INTO prosa_conversations_webhookevent (id, inbox_id, kind, body, content_type, outcome, error, receipts)
+    SELECT id, inbox_id, kind, body, content_type, outcome, error, receipts FROM e
+    WHERE given_id IS NULL AND ord NOT IN (SELECT event FROM strangers)
+), fresh AS (
+    INSERT INTO prosa_conversations_message
+        (conversation_id, business_id, inbox_id, event_id, direction, author, kind, text, payload, provider_id, reply_to, pending, sent_at)
+    SELECT m.conversation_id, m.business_id, m.inbox_id, e.id, 'in', 'customer', m.kind, m.text, m.payload::jsonb,
+           m.provider_id, m.reply_to, m.wakes, to_timestamp(m.sent_at)
+    FROM m JOIN e ON e.ord = m.event
+    WHERE m.event NOT IN (SELECT event FROM strangers)
+    ORDER BY m.ord
+    ON CONFLICT (inbox_id, provider_id) DO NOTHING
+    RETURNING id, conversation_id, inbox_id, provider_id, pending, sent_at
+), files AS (
+    INSERT INTO prosa_conversations_attachment (message_id, kind, ref, url, mime_type, filename, sha256, size, voice)
+    SELECT fresh.id, f.kind, f.ref, f.url, f.mime_type, f.filename, f.sha256, f.size, f.voice
+    FROM m
+    JOIN fresh USING (inbox_id, provider_id)
+    CROSS JOIN LATERAL jsonb_to_recordset(m.files::jsonb)
+        AS f(kind text, ref text, url text, mime_type text, filename text, sha256 text, size bigint, voice boolean)
+    WHERE m.files IS NOT NULL
+    RETURNING message_id
+), news AS MATERIALIZED (
+    SELECT fresh.conversation_id, count(*) AS messages, max(fresh.id) AS last_id, max(fresh.sent_at) AS last_at,
+           bool_or(fresh.pending) AS wakes, bool_or(m.files IS NOT NULL) AS files,
+           now() + max(m.quiet) * interval '1 ms' AS quiet_until, now() + max(m.max_quiet) * interval '1 ms' AS burst_until
+    FROM fresh JOIN m USING (inbox_id, provider_id)
+    GROUP BY fresh.conversation_id
+), locked AS MATERIALIZED (
+    SELECT id FROM prosa_conversations_conversation
+    WHERE id IN (SELECT conversation_id FROM news) ORDER BY id FOR NO KEY UPDATE
+), touched AS (
+    UPDATE prosa_conversations_conversation c
+    SET unread = c.unread + news.messages, last_inbound_id = greatest(c.last_inbound_id, news.last_id),
+        last_inbound_at = greatest(c.last_inbound_at, news.last_at)
+    FROM news JOIN locked ON locked.id = news.conversation_id
+    WHERE c.id = news.conversation_id
+    RETURNING c.id, c.state
+), work AS (
+    INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at, burst_until)
+    SELECT w.* FROM (
+        SELECT news.conversation_id, 1::smallint AS lane, least(news.quiet_until, news.burst_until), news.burst_until
+        FROM news JOIN touched ON touched.id = news.conversation_id
+        WHERE news.wakes AND touched.state IN ('bot', 'awaiting_agent')
+        UNION ALL
+        SELECT conversation_id, 0::smallint, now(), NULL FROM news WHERE files
+    ) w ORDER BY 1, 2
+    ON CONFLICT (conversation_id, lane) DO UPDATE SET
+        run_at = least(excluded.run_at, coalesce(d.burst_until, excluded.burst_until)),
+        burst_until = coalesce(d.burst_until, excluded.burst_until),
+        attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END,
+        dead_at = NULL
+    RETURNING d.conversation_id, d.lane, d.owner
+)
+SELECT (SELECT array_agg(event) FROM strangers) AS strangers,
+       (SELECT pg_notify('prosa_dispatch', coalesce(string_agg(conversation_id::text, ',') FILTER (WHERE owner IS NOT NULL AND lane = 1), ''))
+        FROM work HAVING count(*) > 0)
+
+-- name: lock_people
+-- Serialises the introduction of the same person by several processes; in order, so that nobody waits in a circle.
+SELECT pg_advisory_xact_lock(hashtextextended(key, business_id))
+FROM (SELECT DISTINCT business_id, key FROM unnest(%(k_business)s, %(k_key)s) AS x(business_id, key) ORDER BY 1, 2) k
+
+-- name: introduce
+-- Makes the contacts nobody knows and links every identity to its person: the strongest known identity decides who it is.
+-- k_* one element per identity (k_person: the person's ordinal, k_rank: 0 is the strongest); p_* one per person.
+WITH k AS MATERIALIZED (
+    SELECT x.*, i.contact_id
+    FROM unnest(%(k_person)s, %(k_rank)s, %(k_business)s, %(k_key)s, %(k_address)s) AS x(person, rank, business_id, key, address)
+    LEFT JOIN prosa_contacts_identity i ON i.business_id = x.business_id AND i.key = x.key
+), who AS MATERIALIZED (
+    SELECT p.ord AS person, p.business_id, p.name, found.contact_id AS known_id,
+           coalesce(found.contact_id, nextval('prosa_contacts_contact_id_seq')) AS contact_id
+    FROM unnest(%(p_business)s, %(p_name)s) WITH ORDINALITY AS p(business_id, name, ord)
+    LEFT JOIN LATERAL (
+        SELECT contact_id FROM k WHERE k.person = p.ord AND k.contact_id IS NOT NULL ORDER BY rank LIMIT 1
+    ) found ON true
+), made AS (
+    INSERT INTO prosa_contacts_contact (id, business_id, name)
+    SELECT contact_id, business_id, left(name, 200) FROM who WHERE known_id IS NULL
+), named AS (
+    UPDATE prosa_contacts_contact c SET name = left(who.name, 200) FROM who
+    WHERE c.id = who.known_id AND c.name = '' AND who.name <> ''
+)
+INSERT INTO prosa_contacts_identity (business_id, contact_id, key, address)
+SELECT k.business_id, who.contact_id, k.key, k.address
+FROM k JOIN who USING (person) WHERE k.contact_id IS NULL ORDER BY k.business_id, k.key, k.rank
+ON CONFLICT (business_id, key) DO NOTHING
+
+-- name: converse
+-- An open conversation for each person: the last one re-opened if it ended recently, else a new one.
+WITH p AS MATERIALIZED (
+    SELECT DISTINCT ON (x.inbox_id, i.contact_id) x.business_id, x.inbox_id, i.contact_id, x.reopen
+    FROM unnest(%(c_business)s, %(c_inbox)s, %(c_key)s, %(c_reopen)s) AS x(business_id, inbox_id, key, reopen)
+    JOIN prosa_contacts_identity i ON i.business_id = x.business_id AND i.key = x.key
+    WHERE NOT EXISTS (
+        SELECT FROM prosa_conversations_conversation c
+        WHERE c.inbox_id = x.inbox_id AND c.contact_id = i.contact_id AND c.state <> 'resolved')
+    ORDER BY x.inbox_id, i.contact_id
+), last AS MATERIALIZED (
+    SELECT p.*, old.id
+    FROM p LEFT JOIN LATERAL (
+        SELECT c.id FROM prosa_conversations_conversation c
+        WHERE c.inbox_id = p.inbox_id AND c.contact_id = p.contact_id AND c.state = 'resolved'
+          AND c.state_at > now() - p.reopen * interval '1 second'
+        ORDER BY c.id DESC LIMIT 1
+    ) old ON true
+), reopened AS (
+    UPDATE prosa_conversations_conversation c SET state = 'bot', state_at = now(), epoch = c.epoch + 1
+    FROM last WHERE c.id = last.id RETURNING c.id, c.business_id
+), opened AS (
+    INSERT INTO prosa_conversations_conversation (business_id, inbox_id, contact_id)
+    SELECT business_id, inbox_id, contact_id FROM last WHERE id IS NULL
+    ON CONFLICT (inbox_id, contact_id) WHERE state <> 'resolved' DO NOTHING
+    RETURNING id, business_id
+)
+INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor)
+SELECT id, business_id, 'reopened', 'customer' FROM reopened
+UNION ALL SELECT id, business_id, 'opened', 'customer' FROM opened
+
+-- name: receipts
+-- Statuses only move forward (see STATUS_RANK in models). Failures become events; a reconciled send wakes its lane.
+WITH r AS MATERIALIZED (
+    SELECT m.id, m.conversation_id, m.business_id, m.author, m.status AS was, max(x.provider_id) AS provider_id, max(to_timestamp(x.at)) AS at,
+           (array_agg(x.status ORDER BY array_position(%(ranks)s::text[], x.status) DESC))[1] AS status,
+           max(x.error_code) AS error_code, max(x.error) AS error, (array_agg(x.pricing) FILTER (WHERE x.pricing IS NOT NULL))[1]::jsonb AS pricing
+    FROM unnest(%(r_inbox)s, %(r_provider_id)s, %(r_message)s, %(r_status)s, %(r_at)s, %(r_error_code)s, %(r_error)s, %(r_pricing)s)
+        AS x(inbox_id, provider_id, message_id, status, at, error_code, error, pricing)
+    JOIN prosa_conversations_message m
+        ON m.inbox_id = x.inbox_id AND m.direction = 'out' AND (m.provider_id = x.provider_id OR m.id = x.message_id)
+    GROUP BY m.id
+), locked AS MATERIALIZED (
+    SELECT m.id, m.status FROM prosa_conversations_message m WHERE m.id IN (SELECT id FROM r) ORDER BY m.id FOR NO KEY UPDATE
+), moved AS (
+    UPDATE prosa_conversations_message m
+    SET status = r.status, status_at = r.at, error_code = r.error_code, error = r.error, pricing = coalesce(r.pricing, m.pricing),
+        provider_id = coalesce(m.provider_id, r.provider_id)
+    FROM r JOIN locked USING (id)
+    WHERE m.id = r.id
+      AND coalesce(array_position(%(ranks)s::text[], m.status), 0) < array_position(%(ranks)s::text[], r.status)
+    RETURNING m.id, m.conversation_id, m.business_id, m.status, m.error_code, m.error, m.author
+), priced AS (
+    UPDATE prosa_conversations_message m SET pricing = r.pricing
+    FROM r WHERE m.id = r.id AND r.pricing IS NOT NULL AND m.id NOT IN (SELECT id FROM moved)
+), failed AS (
+    INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+    SELECT conversation_id, business_id, 'delivery_failed', 'system',
+           jsonb_build_object('message', id, 'code', error_code, 'error', error)
+    FROM moved WHERE status = 'failed'
+), woken AS (
+    UPDATE prosa_conversations_dispatch d SET run_at = now()
+    FROM (SELECT DISTINCT moved.conversation_id FROM moved JOIN locked USING (id) WHERE locked.status IN ('sending', 'unconfirmed') ORDER BY 1) w
+    WHERE d.conversation_id = w.conversation_id AND d.lane = 2
+    RETURNING 1
+), heard AS (
+    SELECT pg_notify('prosa_realtime', 'conversation:' || conversation_id) FROM (SELECT DISTINCT conversation_id FROM moved) t
+)
+SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM heard),
+       (SELECT pg_notify('prosa_dispatch', '') FROM woken HAVING count(*) > 0)
+
+-- name: link
+-- The same person under a new identity: whoever has the old one gets the new one too, unless somebody else has it.
+INSERT INTO prosa_contacts_identity (business_id, contact_id, key, address)
+SELECT %(business_id)s, i.contact_id, x.key, x.address
+FROM (SELECT contact_id FROM prosa_contacts_identity WHERE business_id = %(business_id)s AND key = ANY(%(old)s) LIMIT 1) i
+CROSS JOIN unnest(%(keys)s, %(addresses)s) AS x(key, address)
+ON CONFLICT (business_id, key) DO NOTHING
+
+-- name: store
+-- A webhook alone, when its content could not be stored.
+INSERT INTO prosa_conversations_webhookevent (inbox_id, kind, body, content_type, outcome, error)
+VALUES (%(inbox_id)s, %(kind)s, %(body)s, %(content_type)s, %(outcome)s, %(error)s)
+RETURNING id
+
+-- name: find
+-- Where a message we accepted (or had before) ended up.
+SELECT id, conversation_id, turn_id, pending FROM prosa_conversations_message WHERE inbox_id = %(inbox_id)s AND provider_id = %(provider_id)s
+
+-- name: event
+SELECT inbox_id, kind, body, content_type FROM prosa_conversations_webhookevent WHERE id = %(id)s
+
+-- name: replayed
+UPDATE prosa_conversations_webhookevent SET outcome = %(outcome)s, error = %(error)s, replayed_at = now() WHERE id = %(id)s

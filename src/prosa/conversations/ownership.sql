@@ -1,0 +1,60 @@
+-- Who answers. One statement moves a conversation along the table in states.py; it is the only writer of its state.
+
+-- name: move
+-- froms/tos: the transitions of one event. Withdraws automatic messages that have not left, settles or wakes what
+-- waits for an answer, and writes the timeline. Returns nothing when the event does not apply.
+WITH held AS MATERIALIZED (
+    SELECT id, state FROM prosa_conversations_conversation WHERE id = %(conversation_id)s FOR NO KEY UPDATE
+), moved AS (
+    UPDATE prosa_conversations_conversation c
+    SET state = t.to_state, epoch = c.epoch + 1,
+        state_at = CASE WHEN c.state = t.to_state THEN c.state_at ELSE now() END,
+        unread = CASE WHEN %(settles)s THEN 0 ELSE c.unread END,
+        wait_notice_at = CASE WHEN t.to_state = 'awaiting_agent' THEN c.wait_notice_at END
+    FROM unnest(%(froms)s::text[], %(tos)s::text[]) AS t(from_state, to_state), held
+    WHERE c.id = held.id AND held.state = t.from_state
+    RETURNING c.id, c.business_id, t.from_state, c.state, c.epoch
+), withdrawn AS (
+    UPDATE prosa_conversations_message m SET status = 'withdrawn', status_at = now()
+    FROM moved WHERE m.conversation_id = moved.id AND m.status = 'queued' AND m.author IN ('bot', 'system')
+    RETURNING m.id
+), settled AS (
+    UPDATE prosa_conversations_message m SET pending = false
+    FROM moved WHERE m.conversation_id = moved.id AND m.pending AND %(settles)s
+), noted AS (
+    INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+    SELECT id, business_id, %(event)s, %(actor)s,
+           %(data)s::jsonb || jsonb_build_object('from', from_state, 'to', state)
+               || CASE WHEN n.count > 0 THEN jsonb_build_object('withdrawn', n.count) ELSE '{}' END
+    FROM moved, (SELECT count(*) FROM withdrawn) n
+), work AS (
+    INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at)
+    SELECT moved.id, 1, now() FROM moved
+    WHERE moved.state = 'bot' AND EXISTS (SELECT FROM prosa_conversations_message m WHERE m.conversation_id = moved.id AND m.pending)
+    ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), attempts = 0, dead_at = NULL
+    RETURNING 1
+)
+SELECT moved.state, moved.epoch,
+       pg_notify('prosa_realtime', 'conversation:' || moved.id),
+       pg_notify('prosa_dispatch', CASE WHEN moved.state = 'bot' THEN '' ELSE moved.id::text END)
+FROM moved
+
+-- name: owner_message
+-- A message a person of the business sent from elsewhere. Nothing when we have it already (our own echo).
+INSERT INTO prosa_conversations_message
+    (conversation_id, business_id, inbox_id, event_id, direction, author, kind, text, payload, provider_id, status, status_at, sent_at)
+SELECT c.id, c.business_id, c.inbox_id, %(event_id)s, 'out', 'owner_phone', %(kind)s, %(text)s, %(payload)s::jsonb,
+       %(provider_id)s, 'sent', to_timestamp(%(sent_at)s), to_timestamp(%(sent_at)s)
+FROM prosa_contacts_identity i
+JOIN prosa_conversations_conversation c ON c.contact_id = i.contact_id AND c.inbox_id = %(inbox_id)s AND c.state <> 'resolved'
+WHERE i.business_id = %(business_id)s AND i.key = %(key)s
+ON CONFLICT (inbox_id, provider_id) DO NOTHING
+RETURNING id, conversation_id
+
+-- name: owner_file
+INSERT INTO prosa_conversations_attachment (message_id, kind, ref, url, mime_type, filename, sha256, size, voice)
+VALUES (%(message_id)s, %(kind)s, %(ref)s, %(url)s, %(mime_type)s, %(filename)s, %(sha256)s, %(size)s, %(voice)s)
+
+-- name: wake_media
+INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at) VALUES (%(conversation_id)s, 0, now())
+ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), attempts = 0, dead_at = NULL

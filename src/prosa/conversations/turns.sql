@@ -1,0 +1,76 @@
+-- A turn reads in one short look, thinks without any transaction, and writes in one.
+
+-- name: context
+SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, ct.blocked_at IS NOT NULL,
+       b.name, b.locale, b.timezone, b.active, b.model, b.fallback_models, b.request_deadline_s, b.turn_deadline_s,
+       b.history_tokens, b.max_age_hours, b.wait_notice_minutes, coalesce(g.text, ''), coalesce(g.version, 0)
+FROM prosa_conversations_conversation c
+JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
+JOIN prosa_business_business b ON b.id = c.business_id
+LEFT JOIN prosa_business_guideline g ON g.business_id = b.id
+WHERE c.id = %(conversation_id)s
+
+-- name: lines
+-- What waits for an answer, and what was said before it.
+(SELECT id, author, kind, text, sent_at, true, provider_id FROM prosa_conversations_message
+ WHERE conversation_id = %(conversation_id)s AND pending ORDER BY id LIMIT 200)
+UNION ALL
+(SELECT id, author, kind, text, sent_at, false, NULL FROM prosa_conversations_message
+ WHERE conversation_id = %(conversation_id)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
+   AND kind NOT IN ('reaction', 'system', 'revoke')
+ ORDER BY id DESC LIMIT %(history)s)
+
+-- name: address
+-- The identities of the person, as the inbox's provider calls them.
+SELECT i.key, i.address FROM prosa_conversations_conversation c JOIN prosa_contacts_identity i ON i.contact_id = c.contact_id
+WHERE c.id = %(conversation_id)s ORDER BY i.id
+
+-- name: hold
+-- The conversation and our claim on it, locked until commit. run_at set = something newer waits.
+SELECT c.state, c.epoch, d.owner IS NOT DISTINCT FROM %(owner)s::int AND d.claim = %(claim)s, d.run_at IS NOT NULL
+FROM prosa_conversations_conversation c JOIN prosa_conversations_dispatch d ON d.conversation_id = c.id
+WHERE c.id = %(conversation_id)s AND d.id = %(dispatch_id)s
+FOR NO KEY UPDATE OF c, d
+
+-- name: finish
+-- The turn, its bubbles in order, the messages it answered, the delivery's wake-up, and the end of our claim.
+WITH turn AS (
+    INSERT INTO prosa_conversations_turn
+        (conversation_id, business_id, outcome, started_at, model, input_tokens, output_tokens, requests, cost, guideline_version,
+         stages, trace, draft, error)
+    VALUES (%(conversation_id)s, %(business_id)s, %(outcome)s, %(started_at)s, %(model)s, %(input_tokens)s, %(output_tokens)s,
+            %(requests)s, %(cost)s, %(guideline_version)s, %(stages)s::jsonb, %(trace)s::jsonb, %(draft)s, %(error)s)
+    RETURNING id
+), said AS (
+    INSERT INTO prosa_conversations_message
+        (conversation_id, business_id, inbox_id, direction, author, kind, text, payload, status, epoch, turn_id)
+    SELECT %(conversation_id)s, %(business_id)s, %(inbox_id)s, 'out', %(author)s, b.kind, b.text, b.payload::jsonb, 'queued', %(epoch)s, turn.id
+    FROM unnest(%(kinds)s, %(texts)s, %(payloads)s) WITH ORDINALITY AS b(kind, text, payload, ord), turn
+    ORDER BY b.ord
+    RETURNING id
+), answered AS (
+    UPDATE prosa_conversations_message m SET pending = false, turn_id = turn.id
+    FROM turn WHERE m.conversation_id = %(conversation_id)s AND m.pending AND m.id = ANY(%(answers)s)
+), delivery AS (
+    INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at)
+    SELECT %(conversation_id)s, 2, now() FROM said LIMIT 1
+    ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), dead_at = NULL,
+        attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END
+), released AS (
+    UPDATE prosa_conversations_dispatch SET owner = NULL, attempts = 0, superseded = 0, last_error = ''
+    WHERE id = %(dispatch_id)s AND %(release)s
+)
+SELECT turn.id, pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text) FROM turn
+
+-- name: settle
+-- Messages nobody needs to answer any more (too old, or of a blocked contact), with a line on the timeline.
+WITH settled AS (
+    UPDATE prosa_conversations_message SET pending = false
+    WHERE conversation_id = %(conversation_id)s AND pending AND id = ANY(%(ids)s) RETURNING id
+)
+INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+SELECT %(conversation_id)s, %(business_id)s, 'not_answered', 'system', jsonb_build_object('reason', %(reason)s::text, 'messages', count(*))
+FROM settled HAVING count(*) > 0
+
+-- name: noticed
+UPDATE prosa_conversations_conversation SET wait_notice_at = now() WHERE id = %(conversation_id)s

@@ -1,0 +1,20 @@
+"""The sentences Prosa itself says to customers, in their language."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+
+@lru_cache(maxsize=16)
+def words(locale: str) -> dict[str, str]:
+    """All of them in one language (``pt-br``, ``es``, ``en``), by name."""
+    with translation.override(locale):
+        return {
+            "unknown": _("I don't have that information here, and I'd rather not guess."),
+            "offer_person": _("If you like, write “talk to a person” and someone from our team will take over."),
+            "handed_off": _("All right, I'm passing you on to someone from our team. You can keep writing here; they will see everything."),
+            "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
+        }

@@ -1,0 +1,114 @@
+"""One worker process: the three lanes of ``conversations/dispatch``, and the chores of ``queue``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+
+import psycopg
+
+from prosa import conf, postgres, queue
+from prosa.channels import inboxes
+from prosa.channels.inboxes import Inboxes
+from prosa.conversations.dispatch import Dispatcher
+from prosa.conversations.media import MediaLane
+from prosa.conversations.models import Lane
+from prosa.conversations.outbox import Outbox
+from prosa.conversations.turns import Turns
+from prosa.http import Client
+from prosa.postgres import connections
+from prosa.postgres.connections import Connection, Listener
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 28.0
+POOL_SIZE = 12
+
+
+class Worker:
+    """Everything a worker process runs, in one event loop."""
+
+    def __init__(self, dsn: str, concurrency: int) -> None:
+        self.inboxes = Inboxes()
+        self.pool = connections.pool(dsn, name="prosa worker pool", low=2, high=POOL_SIZE)
+        self.client = Client()
+        self.turns = Turns(self.pool, self.inboxes, self.client)
+        self._media = MediaLane(self.pool, self.inboxes, self.client)
+        outbox = Outbox(self.pool, self.inboxes, self.client)
+        self.dispatcher = Dispatcher(
+            dsn,
+            {Lane.TURNS: self.turns.run_turn, Lane.DELIVERIES: outbox.deliver, Lane.MEDIA: self._media.fetch},
+            {Lane.TURNS: concurrency, Lane.DELIVERIES: max(concurrency // 2, 10), Lane.MEDIA: 10},
+            on_dead=self._bury,
+        )
+        self.turns.dispatcher = self.dispatcher
+        self._stale = asyncio.Event()
+        self._listener = Listener(dsn, [inboxes.CHANNEL], lambda _channel, _payload: self._stale.set(), self._load, name="prosa worker inboxes")
+
+    async def run(self, *, chores: bool = True) -> None:
+        """Work until cancelled or :meth:`drain` has ended it."""
+        # With the pool not yet able to connect (PostgreSQL restarting) work begins when it is.
+        await self.pool.open(wait=False)
+        tasks = [asyncio.create_task(self._listener.run()), asyncio.create_task(self._keep_fresh())]
+        if chores:
+            tasks.append(asyncio.create_task(queue.run_worker()))
+        try:
+            await self._listener.connected.wait()
+            await self.dispatcher.run()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.client.close()
+            await self.pool.close()
+
+    async def drain(self) -> None:
+        """Take nothing new, finish what runs."""
+        await self.dispatcher.drain(DRAIN_S)
+
+    async def _load(self, connection: Connection) -> None:
+        await self.inboxes.load(connection)
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            with contextlib.suppress(psycopg.Error):
+                async with self.pool.connection() as connection:
+                    await self.inboxes.load(connection)
+
+    async def _bury(self, conversation_id: int, lane: Lane) -> None:
+        if lane is Lane.MEDIA:
+            await self._media.give_up(conversation_id)
+        else:
+            await self.turns.bury(conversation_id, lane)
+
+
+async def _main(concurrency: int) -> None:
+    worker = Worker(postgres.dsn(conf.settings()), concurrency)
+    running = asyncio.create_task(worker.run())
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        log.info("Draining: nothing new is taken, at most %d s for what runs.", int(DRAIN_S))
+        await worker.drain()
+    stopping.cancel()
+    await running
+
+
+def run(concurrency: int) -> int:
+    """Be a worker until SIGTERM or SIGINT; blocking. Returns the exit code."""
+    import uvloop
+
+    # What is alive now stays alive: keep the collector from walking it again and again.
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(_main(concurrency))
+    return 0
