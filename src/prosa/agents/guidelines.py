@@ -73,8 +73,6 @@ def messages(turn: Turn, remembered: memory.Memory, told: str) -> list[ModelMess
     sides: list[tuple[bool, list[str]]] = []
     if remembered.dropped:
         sides.append((True, ["[earlier messages are not shown]"]))
-    elif remembered.lines and remembered.lines[0].author != "customer":
-        sides.append((True, ["[the business wrote first]"]))
     for line in remembered.lines:
         text = _shown(line)
         if not text:
@@ -84,6 +82,8 @@ def messages(turn: Turn, remembered: memory.Memory, told: str) -> list[ModelMess
             sides[-1][1].append(text)
         else:
             sides.append((customers, [text]))
+    if sides and not sides[0][0]:
+        sides.insert(0, (True, ["[the business wrote first]"]))
     asked = memory.question(turn.question)
     if name := _one_line(turn.customer_name)[:80]:
         asked = f"[profile name of the customer: {name.replace('[', '(').replace(']', ')')}]\n{asked}"

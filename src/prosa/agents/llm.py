@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 from pydantic import SecretStr
 from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -29,6 +29,9 @@ from prosa.conf import settings
 from prosa.errors import ConfigurationError
 
 OPENAI = "https://api.openai.com/v1"
+COMPATIBLE = "openai-compatible"
+"""Provider name of answers from a server that speaks like OpenAI and is not."""
+
 CONNECT_SECONDS = 10.0
 """A server that does not take the connection within this time is not there."""
 
@@ -47,6 +50,7 @@ class _Home:
     """What belongs to one event loop: connections cannot be shared between loops."""
 
     session: aiohttp.ClientSession
+    client: DefaultAsyncHttpxClient  # for the SDKs that bring their own way of speaking
     minds: dict[tuple[str, str], Mind] = field(default_factory=dict)
     breakers: dict[tuple[str, str], Breaker] = field(default_factory=dict)
 
@@ -80,11 +84,7 @@ async def close() -> None:
     if home is None:
         return
     await home.session.close()
-    for mind in home.minds.values():
-        client = getattr(mind.model, "client", None)
-        for closing in (getattr(client, "close", None), getattr(getattr(client, "aio", None), "aclose", None)):
-            if closing is not None and asyncio.iscoroutinefunction(closing):
-                await closing()
+    await home.client.aclose()
 
 
 def secrets() -> tuple[str, ...]:
@@ -111,13 +111,13 @@ def _key(secret: SecretStr, variable: str, *, needed: bool = True) -> str:
 def _openai_client(address: str) -> AsyncOpenAI:
     # A server of one's own often wants no key; OpenAI always does.
     key = _key(settings().openai_api_key, "OPENAI_API_KEY", needed=address == OPENAI)
-    return AsyncOpenAI(base_url=address, api_key=key, max_retries=0)
+    return AsyncOpenAI(base_url=address, api_key=key, max_retries=0, http_client=_home().client)
 
 
 def _openai_provider(client: AsyncOpenAI, address: str) -> Provider[AsyncOpenAI]:
     if address == OPENAI:
         return OpenAIProvider(openai_client=client)
-    return OpenAICompatibleProvider("openai-compatible", openai_client=client)
+    return OpenAICompatibleProvider(COMPATIBLE, openai_client=client)
 
 
 def _openai_chat(model: str, address: str) -> Model[Any]:
@@ -137,7 +137,9 @@ def _google(model: str, address: str) -> Model[Any]:
         from pydantic_ai.providers.google import GoogleProvider
     except ImportError as error:
         raise _missing("google") from error
-    return GoogleModel(model, provider=GoogleProvider(api_key=key, base_url=address or None))
+    return GoogleModel(
+        model, provider=GoogleProvider(api_key=key, base_url=address or None, http_client=_home().client)
+    )
 
 
 def _anthropic(model: str, address: str) -> Model[Any]:
@@ -148,7 +150,7 @@ def _anthropic(model: str, address: str) -> Model[Any]:
         from pydantic_ai.providers.anthropic import AnthropicProvider
     except ImportError as error:
         raise _missing("anthropic") from error
-    client = AsyncAnthropic(api_key=key, base_url=address or None, max_retries=0)
+    client = AsyncAnthropic(api_key=key, base_url=address or None, max_retries=0, http_client=_home().client)
     return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
 
 
@@ -165,7 +167,7 @@ def _home() -> _Home:
     if home is None:
         for gone in [other for other in _homes if other.is_closed()]:
             del _homes[gone]
-        home = _homes[loop] = _Home(_session())
+        home = _homes[loop] = _Home(_session(), _client())
     return home
 
 
@@ -177,6 +179,10 @@ def _session() -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def _client() -> DefaultAsyncHttpxClient:
+    return DefaultAsyncHttpxClient(timeout=Timeout(600.0, connect=CONNECT_SECONDS))
 
 
 def _proxy(address: str) -> str | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import aiohttp
+from genai_prices import calc_price
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -162,7 +163,7 @@ def _usage(response: ModelResponse) -> Usage:
     """Tokens and, where the model's price is known, the cost in US dollars."""
     cost: Decimal | None
     try:
-        cost = response.cost().total_price
+        cost = _price(response)
     except (LookupError, ValueError, AssertionError):
         cost = None
     return Usage(
@@ -172,6 +173,13 @@ def _usage(response: ModelResponse) -> Usage:
         requests=1,
         cost=cost,
     )
+
+
+def _price(response: ModelResponse) -> Decimal:
+    if response.provider_name == llm.COMPATIBLE and response.model_name:
+        # Priced by its address alone: a server of one's own that calls its model gpt-4o does not cost what OpenAI does.
+        return calc_price(response.usage, response.model_name, provider_api_url=response.provider_url).total_price
+    return response.cost().total_price
 
 
 def _total(spent: Sequence[Usage]) -> Usage:

@@ -17,11 +17,17 @@ import argparse
 import asyncio
 import itertools
 import re
+import socket
+import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
+
+import uvicorn
 
 from prosa.contracts import Json
 from prosa.errors import BadInput
@@ -162,7 +168,7 @@ async def _misbehave(words: str, error: Error) -> tuple[Response | None, Callabl
 _SPOILT: Final[dict[str, Callable[[Prompt], str]]] = {
     "empty": lambda _: "",
     "blank": lambda _: " \n\t ",
-    "50k": lambda asked: "\n\n".join([f"{reply(asked)} (…)"] * 50_000)[:50_000],
+    "50k": lambda asked: "\n\n".join([reply(asked)] * 50_000)[:50_000].rstrip().ljust(50_000, "."),
     "think": lambda asked: f"<think>The customer asks: {asked.question}\nLet me see.</think>\n\n{reply(asked)}",
 }
 
@@ -175,10 +181,32 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             return
 
 
+@contextmanager
+def running(port: int = 0) -> Iterator[str]:
+    """The doubles in a thread of this process, for tests: gives their address, such as ``http://127.0.0.1:41234``.
+
+    ``control`` then steers them. Port 0 takes a free one.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, args=([listener],), name="fake-llm", daemon=True)
+        thread.start()
+        # The socket listens once the server runs; until then connections are refused.
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+
+
 def main() -> None:
     """Run the doubles alone on loopback."""
-    import uvicorn
-
     parser = argparse.ArgumentParser(description="Doubles of an OpenAI-compatible and a Gemini server.")
     parser.add_argument("--port", type=int, default=9100)
     arguments = parser.parse_args()

@@ -1,0 +1,119 @@
+"""Our POST and the SDK's put the same JSON on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+from openai import AsyncOpenAI
+from pydantic_ai.direct import model_request
+from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from prosa.agents import llm
+from prosa.simulator.fake_llm import Control
+
+PLAIN: list[ModelMessage] = [
+    ModelRequest(parts=[UserPromptPart('oi 👋\n"aspas" \\ \u2028 é')]),
+    ModelResponse(parts=[TextPart("Olá!")]),
+    ModelRequest(parts=[UserPromptPart("tem creme?")], instructions="Seja breve.\n€"),
+]
+TOOLS: list[ModelMessage] = [
+    ModelRequest(parts=[UserPromptPart("tem creme?")], instructions="Use as ferramentas."),
+    ModelResponse(parts=[ToolCallPart("stock", {"product": "creme", "n": 2}, tool_call_id="call_1")]),
+    ModelRequest(
+        parts=[ToolReturnPart("stock", {"left": 3}, tool_call_id="call_1")], instructions="Use as ferramentas."
+    ),
+]
+STOCK = ToolDefinition(
+    name="stock",
+    description="How many are left.",
+    parameters_json_schema={"type": "object", "properties": {"product": {"type": "string"}}, "required": ["product"]},
+)
+SETTINGS = ModelSettings(
+    temperature=0.2,
+    max_tokens=300,
+    top_p=0.9,
+    stop_sequences=["FIM"],
+    seed=7,
+    parallel_tool_calls=False,
+    extra_body={"top_k": 3},
+)
+
+
+@pytest.mark.parametrize(
+    ("messages", "settings", "tools"),
+    [(PLAIN, None, []), (PLAIN, SETTINGS, []), (TOOLS, SETTINGS, [STOCK])],
+    ids=["plain", "settings", "tools"],
+)
+async def test_the_wire_is_the_sdks(
+    models: Control,
+    llm_address: str,
+    messages: list[ModelMessage],
+    settings: ModelSettings | None,
+    tools: list[ToolDefinition],
+) -> None:
+    parameters = ModelRequestParameters(function_tools=tools)
+    async with AsyncOpenAI(base_url=f"{llm_address}/v1", api_key="sk-x", max_retries=0) as client:
+        theirs = OpenAIChatModel("stub", provider=OpenAICompatibleProvider("openai-compatible", openai_client=client))
+        bare = await model_request(theirs, messages, model_settings=settings, model_request_parameters=parameters)
+    ours = await model_request(
+        llm.find("openai-chat:stub").model, messages, model_settings=settings, model_request_parameters=parameters
+    )
+
+    first, second = models.requests
+    assert second.body == first.body
+    assert second.path == first.path
+    for header in ("content-type", "accept", "user-agent"):
+        assert second.headers[header] == first.headers[header]
+    assert ours.text == bare.text
+    assert ours.usage == bare.usage
+    assert ours.finish_reason == bare.finish_reason
+
+
+async def test_the_key_is_sent(models: Control) -> None:
+    seen: dict[str, Any] = {}
+    session = llm._home().session
+
+    class Spy:
+        def post(self, url: str, **given: Any) -> Any:
+            seen.update(given["headers"])
+            return session.post(url, **given)
+
+    model = llm.find("openai-chat:stub").model
+    vars(model.client.chat.completions)["_session"] = Spy()
+    await model_request(model, PLAIN)
+    assert seen["Authorization"] == "Bearer sk-test-0123456789"
+
+
+async def test_a_stream_still_goes_the_sdks_way(models: Control) -> None:
+    model = llm.find("openai-chat:stub").model
+    async with model.request_stream(PLAIN, None, ModelRequestParameters()) as stream:
+        async for _ in stream:
+            pass
+    assert stream.get().text
+    assert models.requests[-1].body["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("mischief", "error"),
+    [("429", ModelHTTPError), ("malformed", UnexpectedModelBehavior), ("drop", aiohttp.ClientError)],
+)
+async def test_errors_are_what_the_docstring_says(models: Control, mischief: str, error: type[Exception]) -> None:
+    models.next(mischief)
+    with pytest.raises(error):
+        await model_request(llm.find("openai-chat:stub").model, PLAIN)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from prosa.agents import offline, runner
+from prosa.contracts import ApprovedAnswer, Turn
+
+Make = Callable[..., Turn]
+WORDS = {"unknown": "Não sei dizer.", "offer_person": "Chamo alguém?"}
+
+
+class Library:
+    """Approved answers as a turn carries them: remembers what it was asked."""
+
+    def __init__(self, *answers: ApprovedAnswer, error: Exception | None = None) -> None:
+        self.answers = answers
+        self.error = error
+        self.asked: list[str] = []
+
+    async def __call__(self, text: str) -> tuple[ApprovedAnswer, ...]:
+        self.asked.append(text)
+        if self.error:
+            raise self.error
+        return self.answers
+
+
+async def test_the_best_approved_answer_is_said_word_by_word(turn: Make) -> None:
+    library = Library(ApprovedAnswer(1, "a", "Pior.", 0.5), ApprovedAnswer(2, "b", " **Melhor**, até 7 dias. ", 0.9))
+    result = await runner.run(turn(model="offline", approved=library, words=WORDS))
+    assert [reply.text for reply in result.replies] == ["**Melhor**, até 7 dias."]
+    assert result.trace["sources"] == [2]
+    assert (result.model, result.error, result.usage.cost, result.usage.requests) == ("offline", "", Decimal(0), 0)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [(), (ApprovedAnswer(1, "a", "Errado.", offline.FLOOR - 0.01),), (ApprovedAnswer(1, "a", "  ", 0.99),)],
+)
+async def test_below_the_floor_it_says_that_it_does_not_know(turn: Make, answers: tuple[ApprovedAnswer, ...]) -> None:
+    result = await runner.run(turn(model="offline", approved=Library(*answers), words=WORDS))
+    assert [reply.text for reply in result.replies] == ["Não sei dizer. Chamo alguém?"]
+    assert result.trace["offline"] == "unknown"
+
+
+async def test_fragments_are_looked_up_as_one_question(turn: Make) -> None:
+    library = Library()
+    await runner.run(turn(("oi", "vocês entregam", "em Recife?"), model="offline", approved=library))
+    assert library.asked == ["oi\nvocês entregam\nem Recife?"]
+
+
+async def test_a_failing_lookup_costs_no_answer(turn: Make) -> None:
+    result = await runner.run(turn(model="offline", approved=Library(error=RuntimeError("no database")), words=WORDS))
+    assert result.replies[0].text == "Não sei dizer. Chamo alguém?"
+    assert "no database" in result.trace["lookup_error"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "word"), [("pt-BR", "pessoa"), ("es-AR", "persona"), ("en", "person"), ("de", "person")]
+)
+def test_a_business_without_words_still_answers_in_the_language(turn: Make, locale: str, word: str) -> None:
+    assert word in offline.answer(turn(locale=locale)).replies[0].text
