@@ -51,7 +51,7 @@ SET owner = NULL,
     run_at = CASE WHEN b.failed AND d.attempts >= %(last)s THEN NULL
                   ELSE least(d.run_at, now() + b.delay * interval '1 second') END
 FROM (
-    SELECT * FROM unnest(%(ids)s, %(claims)s, %(delays)s, %(failed)s, %(superseded)s, %(errors)s)
+    SELECT * FROM unnest(%(ids)s::bigint[], %(claims)s::int[], %(delays)s::float8[], %(failed)s::boolean[], %(superseded)s::boolean[], %(errors)s::text[])
         AS x(id, claim, delay, failed, superseded, error) ORDER BY id
 ) b
 WHERE d.id = b.id AND d.owner = %(owner)s::int AND d.claim = b.claim
@@ -85,6 +85,6 @@ WHERE d.owner IS NOT NULL AND NOT EXISTS (SELECT FROM prosa_conversations_worker
 -- name: revive
 WITH alive AS (
     UPDATE prosa_conversations_dispatch SET dead_at = NULL, attempts = 0, run_at = now(), superseded = 0
-    WHERE id = ANY(%(ids)s) AND dead_at IS NOT NULL AND owner IS NULL RETURNING id
+    WHERE id = ANY(%(ids)s::bigint[]) AND dead_at IS NOT NULL AND owner IS NULL RETURNING id
 )
 SELECT count(*), pg_notify('prosa_dispatch', '') FROM alive

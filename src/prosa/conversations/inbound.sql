@@ -7,12 +7,12 @@
 -- e_id is NULL for a new webhook and its id when it is stored already (replay).
 WITH e AS MATERIALIZED (
     SELECT coalesce(x.given_id, nextval('prosa_conversations_webhookevent_id_seq')) AS id, x.*
-    FROM unnest(%(e_id)s, %(e_inbox)s, %(e_kind)s, %(e_body)s, %(e_type)s, %(e_outcome)s, %(e_error)s, %(e_receipts)s)
+    FROM unnest(%(e_id)s::bigint[], %(e_inbox)s::bigint[], %(e_kind)s::text[], %(e_body)s::bytea[], %(e_type)s::text[], %(e_outcome)s::text[], %(e_error)s::text[], %(e_receipts)s::boolean[])
         WITH ORDINALITY AS x(given_id, inbox_id, kind, body, content_type, outcome, error, receipts, ord)
 ), m AS MATERIALIZED (
     SELECT x.*, c.id AS conversation_id, i1.id IS NOT NULL AND (x.key2 IS NULL OR i2.id IS NOT NULL) AS known
-    FROM unnest(%(m_event)s, %(m_business)s, %(m_inbox)s, %(m_key1)s, %(m_key2)s, %(m_provider_id)s, %(m_kind)s, %(m_text)s,
-                %(m_payload)s, %(m_reply_to)s, %(m_sent_at)s, %(m_wakes)s, %(m_quiet)s, %(m_max_quiet)s, %(m_files)s)
+    FROM unnest(%(m_event)s::int[], %(m_business)s::bigint[], %(m_inbox)s::bigint[], %(m_key1)s::text[], %(m_key2)s::text[], %(m_provider_id)s::text[], %(m_kind)s::text[], %(m_text)s::text[],
+                %(m_payload)s::text[], %(m_reply_to)s::text[], %(m_sent_at)s::float8[], %(m_wakes)s::boolean[], %(m_quiet)s::int[], %(m_max_quiet)s::int[], %(m_files)s::text[])
         WITH ORDINALITY AS x(event, business_id, inbox_id, key1, key2, provider_id, kind, text,
                              payload, reply_to, sent_at, wakes, quiet, max_quiet, files, ord)
     LEFT JOIN prosa_contacts_identity i1 ON i1.business_id = x.business_id AND i1.key = x.key1
@@ -83,19 +83,19 @@ SELECT (SELECT array_agg(event) FROM strangers) AS strangers,
 -- name: lock_people
 -- Serialises the introduction of the same person by several processes; in order, so that nobody waits in a circle.
 SELECT pg_advisory_xact_lock(hashtextextended(key, business_id))
-FROM (SELECT DISTINCT business_id, key FROM unnest(%(k_business)s, %(k_key)s) AS x(business_id, key) ORDER BY 1, 2) k
+FROM (SELECT DISTINCT business_id, key FROM unnest(%(k_business)s::bigint[], %(k_key)s::text[]) AS x(business_id, key) ORDER BY 1, 2) k
 
 -- name: introduce
 -- Makes the contacts nobody knows and links every identity to its person: the strongest known identity decides who it is.
 -- k_* one element per identity (k_person: the person's ordinal, k_rank: 0 is the strongest); p_* one per person.
 WITH k AS MATERIALIZED (
     SELECT x.*, i.contact_id
-    FROM unnest(%(k_person)s, %(k_rank)s, %(k_business)s, %(k_key)s, %(k_address)s) AS x(person, rank, business_id, key, address)
+    FROM unnest(%(k_person)s::int[], %(k_rank)s::int[], %(k_business)s::bigint[], %(k_key)s::text[], %(k_address)s::text[]) AS x(person, rank, business_id, key, address)
     LEFT JOIN prosa_contacts_identity i ON i.business_id = x.business_id AND i.key = x.key
 ), who AS MATERIALIZED (
     SELECT p.ord AS person, p.business_id, p.name, found.contact_id AS known_id,
            coalesce(found.contact_id, nextval('prosa_contacts_contact_id_seq')) AS contact_id
-    FROM unnest(%(p_business)s, %(p_name)s) WITH ORDINALITY AS p(business_id, name, ord)
+    FROM unnest(%(p_business)s::bigint[], %(p_name)s::text[]) WITH ORDINALITY AS p(business_id, name, ord)
     LEFT JOIN LATERAL (
         SELECT contact_id FROM k WHERE k.person = p.ord AND k.contact_id IS NOT NULL ORDER BY rank LIMIT 1
     ) found ON true
@@ -115,7 +115,7 @@ ON CONFLICT (business_id, key) DO NOTHING
 -- An open conversation for each person: the last one re-opened if it ended recently, else a new one.
 WITH p AS MATERIALIZED (
     SELECT DISTINCT ON (x.inbox_id, i.contact_id) x.business_id, x.inbox_id, i.contact_id, x.reopen
-    FROM unnest(%(c_business)s, %(c_inbox)s, %(c_key)s, %(c_reopen)s) AS x(business_id, inbox_id, key, reopen)
+    FROM unnest(%(c_business)s::bigint[], %(c_inbox)s::bigint[], %(c_key)s::text[], %(c_reopen)s::int[]) AS x(business_id, inbox_id, key, reopen)
     JOIN prosa_contacts_identity i ON i.business_id = x.business_id AND i.key = x.key
     WHERE NOT EXISTS (
         SELECT FROM prosa_conversations_conversation c
@@ -148,7 +148,7 @@ WITH r AS MATERIALIZED (
     SELECT m.id, m.conversation_id, m.business_id, m.author, m.status AS was, max(x.provider_id) AS provider_id, max(to_timestamp(x.at)) AS at,
            (array_agg(x.status ORDER BY array_position(%(ranks)s::text[], x.status) DESC))[1] AS status,
            max(x.error_code) AS error_code, max(x.error) AS error, (array_agg(x.pricing) FILTER (WHERE x.pricing IS NOT NULL))[1]::jsonb AS pricing
-    FROM unnest(%(r_inbox)s, %(r_provider_id)s, %(r_message)s, %(r_status)s, %(r_at)s, %(r_error_code)s, %(r_error)s, %(r_pricing)s)
+    FROM unnest(%(r_inbox)s::bigint[], %(r_provider_id)s::text[], %(r_message)s::bigint[], %(r_status)s::text[], %(r_at)s::float8[], %(r_error_code)s::text[], %(r_error)s::text[], %(r_pricing)s::text[])
         AS x(inbox_id, provider_id, message_id, status, at, error_code, error, pricing)
     JOIN prosa_conversations_message m
         ON m.inbox_id = x.inbox_id AND m.direction = 'out' AND (m.provider_id = x.provider_id OR m.id = x.message_id)
@@ -186,8 +186,8 @@ SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM heard),
 -- The same person under a new identity: whoever has the old one gets the new one too, unless somebody else has it.
 INSERT INTO prosa_contacts_identity (business_id, contact_id, key, address)
 SELECT %(business_id)s, i.contact_id, x.key, x.address
-FROM (SELECT contact_id FROM prosa_contacts_identity WHERE business_id = %(business_id)s AND key = ANY(%(old)s) LIMIT 1) i
-CROSS JOIN unnest(%(keys)s, %(addresses)s) AS x(key, address)
+FROM (SELECT contact_id FROM prosa_contacts_identity WHERE business_id = %(business_id)s AND key = ANY(%(old)s::text[]) LIMIT 1) i
+CROSS JOIN unnest(%(keys)s::text[], %(addresses)s::text[]) AS x(key, address)
 ON CONFLICT (business_id, key) DO NOTHING
 
 -- name: store

@@ -67,7 +67,7 @@ SET status = 'queued', status_at = now(), error_code = %(error_code)s, error = %
 WHERE id = %(message_id)s AND status IN ('sending', 'unconfirmed')
 
 -- name: slow_pair
-UPDATE prosa_conversations_conversation SET pace_at = now() + (%(burst)s + %(seconds)s) * interval '1 second' WHERE id = %(conversation_id)s
+UPDATE prosa_conversations_conversation SET pace_at = now() + (%(burst)s::float8 + %(seconds)s::float8) * interval '1 second' WHERE id = %(conversation_id)s
 
 -- name: book
 -- Books the next slots of an inbox's sending rate for one worker; answers in how many seconds the first one comes.

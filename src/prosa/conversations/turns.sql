@@ -45,7 +45,7 @@ WITH turn AS (
     INSERT INTO prosa_conversations_message
         (conversation_id, business_id, inbox_id, direction, author, kind, text, payload, status, epoch, turn_id)
     SELECT %(conversation_id)s, %(business_id)s, %(inbox_id)s, 'out', %(author)s, b.kind, b.text, b.payload::jsonb, 'queued', %(epoch)s, turn.id
-    FROM unnest(%(kinds)s, %(texts)s, %(payloads)s) WITH ORDINALITY AS b(kind, text, payload, ord), turn
+    FROM unnest(%(kinds)s::text[], %(texts)s::text[], %(payloads)s::text[]) WITH ORDINALITY AS b(kind, text, payload, ord), turn
     ORDER BY b.ord
     RETURNING id
 ), answered AS (
@@ -66,7 +66,7 @@ SELECT turn.id, pg_notify('prosa_realtime', 'conversation:' || %(conversation_id
 -- Messages nobody needs to answer any more (too old, or of a blocked contact), with a line on the timeline.
 WITH settled AS (
     UPDATE prosa_conversations_message SET pending = false
-    WHERE conversation_id = %(conversation_id)s AND pending AND id = ANY(%(ids)s) RETURNING id
+    WHERE conversation_id = %(conversation_id)s AND pending AND id = ANY(%(ids)s::bigint[]) RETURNING id
 )
 INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
 SELECT %(conversation_id)s, %(business_id)s, 'not_answered', 'system', jsonb_build_object('reason', %(reason)s::text, 'messages', count(*))

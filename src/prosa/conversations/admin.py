@@ -1,0 +1,363 @@
+"""Conversations, and what went wrong with them, in the admin. Everything is read-only but the moves of ``ownership``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from prosa.contacts.models import Identity
+from prosa.conversations import dispatch, downloads, inbound, ownership, thread
+from prosa.conversations.dashboard import UNDELIVERED
+from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State, WebhookEvent
+from prosa.errors import ProsaError
+from prosa.redaction import redact, redact_data
+
+BODY_CHARACTERS = 20_000
+BADGES = {State.BOT: "info", State.AWAITING_AGENT: "danger", State.AGENT_ACTIVE: "warning", State.RESOLVED: "success"}
+MOVES = {"give-back": ownership.give_back, "take": ownership.take, "resolve": ownership.resolve}
+
+
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Rows that only the walk of a message writes."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never by hand; retention does it."""
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """All that is shown."""
+        return tuple(self.fields or ())
+
+
+def conversation_link(conversation_id: int) -> str:
+    """A link to a conversation's page."""
+    return format_html('<a class="prosa-link" href="{}">#{}</a>', reverse("admin:prosa_conversations_conversation_change", args=[conversation_id]), conversation_id)
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnlyAdmin):
+    """The list, and each conversation as bubbles."""
+
+    list_display = ("shown_contact", "inbox", "shown_state", "last_inbound_at", "shown_waiting", "unread")
+    list_display_links = ("shown_contact",)
+    list_filter = ("state", "inbox", "business", "last_inbound_at")
+    list_select_related = ("contact", "inbox", "business")
+    search_fields = ("contact__name",)
+    search_help_text = _("Words of a message, a name, or a phone")
+    ordering = (F("last_inbound_at").desc(nulls_last=True), "-id")
+    actions = None
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str) -> tuple[QuerySet[Conversation], bool]:
+        """Conversations whose contact, or any message, has these words."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        said = Exists(Message.objects.filter(conversation=OuterRef("pk"), text__icontains=term))
+        key = "".join(character for character in term if character.isdigit()) if any(map(str.isdigit, term)) else term
+        known = Exists(Identity.objects.filter(contact=OuterRef("contact"), key__icontains=key or term))
+        return queryset.filter(Q(contact__name__icontains=term) | said | known), False
+
+    @admin.display(description=_("contact"), ordering="contact__name")
+    def shown_contact(self, conversation: Conversation) -> str:
+        """Who it is with."""
+        return str(conversation.contact)
+
+    @display(description=_("state"), ordering="state", label={str(State(state).label): colour for state, colour in BADGES.items()})  # type: ignore[untyped-decorator]
+    def shown_state(self, conversation: Conversation) -> str:
+        """Who answers."""
+        return str(State(conversation.state).label)
+
+    @admin.display(description=_("waiting"))
+    def shown_waiting(self, conversation: Conversation) -> str:
+        """Since when a customer has waited for a person."""
+        return f"{conversation.state_at:%Y-%m-%d %H:%M}" if conversation.state == State.AWAITING_AGENT else "—"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Adds the moves and the files."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:conversation_id>/move/<str:move>/", wrap(self.move_view), name="prosa_conversations_conversation_move"),
+            path("file/<int:attachment_id>/", wrap(self.file_view), name="prosa_conversations_conversation_file"),
+            *super().get_urls(),
+        ]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The conversation. ``?before=<message id>`` shows the page before."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if not object_id.isdecimal() or (conversation := self._find(int(object_id))) is None:
+            raise Http404
+        before = request.GET.get("before", "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(conversation.contact),
+            "subtitle": None,
+            "opts": self.opts,
+            "original": conversation,
+            "conversation": conversation,
+            "identities": conversation.contact.identities.all(),
+            "thread": thread.read(conversation, int(before[:18]) if before.isdecimal() else 0),
+            "badge": BADGES[State(conversation.state)],
+            "state_label": State(conversation.state).label,
+            "dead": Dispatch.objects.filter(conversation=conversation).exclude(dead_at=None),
+            "may_move": self.has_change_permission(request),
+            "zone": conversation.business.timezone,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "prosa/admin/conversation.html", context)
+
+    def move_view(self, request: HttpRequest, conversation_id: int, move: str) -> HttpResponse:
+        """Take, give back or resolve."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        if move not in MOVES:
+            raise Http404
+        try:
+            MOVES[move](conversation_id, f"user:{request.user.pk}")
+        except ProsaError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, {"give-back": gettext("The assistant answers again."), "take": gettext("The conversation is yours; the assistant is silent."), "resolve": gettext("Resolved.")}[move])
+        return HttpResponseRedirect(reverse("admin:prosa_conversations_conversation_change", args=[conversation_id]))
+
+    def file_view(self, request: HttpRequest, attachment_id: int) -> Any:
+        """A customer's file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        attachment = Attachment.objects.filter(pk=attachment_id).first()
+        if attachment is None:
+            raise Http404
+        return downloads.answer(attachment)
+
+    def _find(self, conversation_id: int) -> Conversation | None:
+        return Conversation.objects.select_related("contact", "inbox", "business").filter(pk=conversation_id).first()
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnlyAdmin):
+    """Replies that failed, or of which we do not know whether they left."""
+
+    list_display = ("shown_conversation", "shown_status", "inbox", "shown_text", "shown_error", "created_at")
+    list_display_links = None
+    list_filter = ("status", "inbox")
+    list_select_related = ("inbox",)
+    search_fields = ("text", "error_code", "error")
+    ordering = ("-id",)
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
+        """Undelivered ones only."""
+        rows: QuerySet[Message] = super().get_queryset(request).filter(direction="out", status__in=UNDELIVERED)
+        return rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Under its own title."""
+        return super().changelist_view(request, {"title": _("Undelivered messages"), **(extra_context or {})})
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """A message is read in its conversation."""
+        message = Message.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        if message is None:
+            raise Http404
+        return HttpResponseRedirect(reverse("admin:prosa_conversations_conversation_change", args=[message.conversation_id]) + f"?before={message.pk + 1}#message-{message.pk}")
+
+    @admin.display(description=_("conversation"))
+    def shown_conversation(self, message: Message) -> str:
+        """Where it belongs."""
+        return conversation_link(message.conversation_id)
+
+    @display(description=_("status"), label={"failed": "danger", "unconfirmed": "warning"})  # type: ignore[untyped-decorator]
+    def shown_status(self, message: Message) -> tuple[str, str]:
+        """In words."""
+        return message.status, str(_("failed") if message.status == "failed" else _("not confirmed"))
+
+    @admin.display(description=_("text"))
+    def shown_text(self, message: Message) -> str:
+        """Its beginning."""
+        return message.text[:80] or f"[{message.kind}]"
+
+    @admin.display(description=_("error"))
+    def shown_error(self, message: Message) -> str:
+        """As the provider said it."""
+        return f"{message.error_code} {message.error[:160]}".strip() or "—"
+
+
+@admin.register(Dispatch)
+class DispatchAdmin(ReadOnlyAdmin):
+    """Dead letters: work that was tried until it was given up. A person can wake it."""
+
+    list_display = ("shown_conversation", "shown_lane", "attempts", "shown_error", "dead_at")
+    list_display_links = None
+    list_filter = ("lane",)
+    ordering = ("-dead_at",)
+    actions = ("revive",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Dispatch]:
+        """The dead only; the living are none of a person's business."""
+        rows: QuerySet[Dispatch] = super().get_queryset(request).exclude(dead_at=None)
+        return rows
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Under its own title."""
+        return super().changelist_view(request, {"title": _("Dead letters"), **(extra_context or {})})
+
+    @admin.action(description=_("Try again"), permissions=["change"])
+    def revive(self, request: HttpRequest, rows: QuerySet[Dispatch]) -> None:
+        """From the first attempt."""
+        count = dispatch.revive(list(rows.values_list("pk", flat=True)))
+        self.message_user(request, ngettext("%d dead letter is back at work.", "%d dead letters are back at work.", count) % count)
+
+    @admin.display(description=_("conversation"))
+    def shown_conversation(self, row: Dispatch) -> str:
+        """Whose work it is."""
+        return conversation_link(row.conversation_id)
+
+    @admin.display(description=_("lane"), ordering="lane")
+    def shown_lane(self, row: Dispatch) -> str:
+        """Which work."""
+        return str(Lane(row.lane).label)
+
+    @admin.display(description=_("last error"))
+    def shown_error(self, row: Dispatch) -> str:
+        """Its beginning, without secrets."""
+        return redact(row.last_error[:400])
+
+
+class OutcomeFilter(admin.SimpleListFilter):
+    """Trouble first."""
+
+    title = _("outcome")
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Every outcome there can be."""
+        return [("trouble", _("all with trouble")), *OUTCOMES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
+        """By outcome; ``trouble`` is everything but ``ok``."""
+        if self.value() == "trouble":
+            return queryset.exclude(outcome="ok")
+        return queryset.filter(outcome=self.value()) if self.value() in OUTCOMES else queryset
+
+
+OUTCOMES = {"ok": _("understood"), "unparsed": _("unknown shape"), "unrouted": _("no inbox"), "strange": _("partly understood"), "failed": _("not stored")}
+OUTCOME_BADGES = {"ok": "success", "unparsed": "danger", "unrouted": "warning", "strange": "info", "failed": "danger"}
+
+
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnlyAdmin):
+    """Every signed webhook as it came. What was not understood can be replayed after the fix."""
+
+    list_display = ("shown_name", "received_at", "shown_outcome", "inbox", "shown_error", "replayed_at")
+    list_filter = (OutcomeFilter, "kind", "inbox")
+    list_select_related = ("inbox",)
+    ordering = ("-id",)
+    actions = ("replay",)
+    fields = ("kind", "inbox", "received_at", "content_type", "shown_outcome", "error", "replayed_at", "shown_body")
+    change_form_outer_before_template = "prosa/admin/replay.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
+        """Bodies only where one is read."""
+        rows: QuerySet[WebhookEvent] = super().get_queryset(request)
+        return rows.defer("body") if request.resolver_match and request.resolver_match.url_name and request.resolver_match.url_name.endswith("changelist") else rows
+
+    def get_urls(self) -> list[URLPattern]:
+        """Adds the replay of one."""
+        own = path("<int:event_id>/replay/", self.admin_site.admin_view(self.replay_view), name="prosa_conversations_webhookevent_replay")
+        return [own, *super().get_urls()]
+
+    def has_change_permission(self, request: HttpRequest, obj: WebhookEvent | None = None) -> bool:
+        """A webhook may be replayed, not edited."""
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and obj is None
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """With the button that replays it."""
+        extra_context = {"may_replay": self.has_change_permission(request), "event_id": object_id, **(extra_context or {})}
+        response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
+        return response
+
+    @admin.action(description=_("Replay"), permissions=["change"])
+    def replay(self, request: HttpRequest, events: QuerySet[WebhookEvent]) -> None:
+        """Read them again with today's parsers and inboxes, oldest first."""
+        self._report(request, inbound.replay(list(events.order_by("pk").values_list("pk", flat=True))))
+
+    def replay_view(self, request: HttpRequest, event_id: int) -> HttpResponse:
+        """Replay one."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        outcomes = inbound.replay([event_id])
+        if not outcomes:
+            raise Http404
+        self._report(request, outcomes)
+        return HttpResponseRedirect(reverse("admin:prosa_conversations_webhookevent_change", args=[event_id]))
+
+    def _report(self, request: HttpRequest, outcomes: dict[int, str]) -> None:
+        for outcome in sorted(set(outcomes.values())):
+            count = sum(1 for one in outcomes.values() if one == outcome)
+            level = messages.SUCCESS if outcome == "ok" else messages.WARNING
+            text = ngettext("%(count)d webhook replayed: %(outcome)s.", "%(count)d webhooks replayed: %(outcome)s.", count)
+            self.message_user(request, text % {"count": count, "outcome": OUTCOMES.get(outcome, outcome)}, level)
+
+    @admin.display(description=_("webhook"))
+    def shown_name(self, event: WebhookEvent) -> str:
+        """Kind and number."""
+        return str(event)
+
+    @display(description=_("outcome"), label=OUTCOME_BADGES)  # type: ignore[untyped-decorator]
+    def shown_outcome(self, event: WebhookEvent) -> tuple[str, str]:
+        """In words."""
+        return event.outcome, str(OUTCOMES.get(event.outcome, event.outcome))
+
+    @admin.display(description=_("error"))
+    def shown_error(self, event: WebhookEvent) -> str:
+        """Its first line."""
+        return redact(event.error.split("\n")[0][:160]) or "—"
+
+    @admin.display(description=_("body"))
+    def shown_body(self, event: WebhookEvent) -> str:
+        """Readable, without secrets and personal numbers, at most :data:`BODY_CHARACTERS`."""
+        text, cut = readable(bytes(event.body), event.content_type)
+        note = gettext("Only the beginning is shown.") if cut else ""
+        return format_html('<pre class="prosa-body" tabindex="0">{}</pre>{}', text, note)
+
+
+def readable(body: bytes, content_type: str) -> tuple[str, bool]:
+    """A body as text for people: JSON indented, forms a line a field, other bytes as they come; redacted and cut.
+
+    :returns: the text, and whether something was left out.
+    """
+    raw = body[: 4 * BODY_CHARACTERS].decode("utf-8", "replace")
+    try:
+        if "urlencoded" in content_type:
+            shown = "\n".join(f"{name} = {value}" for name, value in parse_qsl(raw, keep_blank_values=True, max_num_fields=500))
+            text = redact(shown)
+        else:
+            text = json.dumps(redact_data(json.loads(body)), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        text = redact(raw)
+    return text[:BODY_CHARACTERS], len(text) > BODY_CHARACTERS or len(raw) < len(body.decode("utf-8", "replace"))

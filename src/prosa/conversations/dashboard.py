@@ -1,0 +1,148 @@
+"""The figures of the admin's first page. Each is one query; nothing is estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import connection
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from prosa.business.models import Business
+from prosa.channels.models import Inbox
+from prosa.conversations.models import Conversation, Dispatch, Message, State, Turn
+
+DAYS = 14
+CHART_HEIGHT = 120
+UNDELIVERED = ("failed", "unconfirmed")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number with its page. ``level``: calm, warning or danger."""
+
+    label: str
+    value: int
+    url: str
+    level: str = "calm"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Messages of one day; bars in pixels, drawn from the bottom."""
+
+    day: date
+    received: int
+    sent: int
+    x: int = 0
+    received_height: int = 0
+    sent_height: int = 0
+
+    @property
+    def received_y(self) -> int:
+        """Top of the bar."""
+        return CHART_HEIGHT - self.received_height
+
+    @property
+    def sent_y(self) -> int:
+        """Top of the bar."""
+        return CHART_HEIGHT - self.sent_height
+
+
+def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add ``figures``, ``troubled`` inboxes and the chart's ``days``; nothing for staff who may not see conversations."""
+    if not request.user.has_perm("prosa_conversations.view_conversation"):
+        return context
+    zone = _zone()
+    days = per_day(zone)
+    return {
+        **context,
+        "figures": figures(zone, days[-1]),
+        "troubled": Inbox.objects.exclude(trouble="").select_related("business"),
+        "days": days,
+        "chart_width": DAYS * 40,
+        "chart_height": CHART_HEIGHT,
+        "zone": str(zone),
+    }
+
+
+def figures(zone: ZoneInfo, today: Day) -> list[Figure]:
+    """What a person looks at first. ``today`` counts from midnight in ``zone``."""
+    midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    conversations = reverse("admin:prosa_conversations_conversation_changelist")
+    undelivered = Message.objects.filter(direction="out", status__in=UNDELIVERED, created_at__gte=timezone.now() - timedelta(days=7)).count()
+    waiting, dead = count_waiting(), count_dead()
+    unknown = Turn.objects.filter(cost=None, requests__gt=0, started_at__gte=timezone.now() - timedelta(days=7)).count()
+    return [
+        Figure(_("Conversations today"), Conversation.objects.filter(last_inbound_at__gte=midnight).count(), conversations),
+        Figure(_("Messages today"), today.received + today.sent, conversations, note=_("%(received)d received, %(sent)d sent") % {"received": today.received, "sent": today.sent}),
+        Figure(_("Waiting for a person"), waiting, f"{conversations}?state__exact={State.AWAITING_AGENT}", "warning" if waiting else "calm"),
+        Figure(_("Undelivered, 7 days"), undelivered, reverse("admin:prosa_conversations_message_changelist"), "danger" if undelivered else "calm"),
+        Figure(_("Dead letters"), dead, reverse("admin:prosa_conversations_dispatch_changelist"), "danger" if dead else "calm"),
+        Figure(_("Answers of unknown price, 7 days"), unknown, conversations, "warning" if unknown else "calm"),
+    ]
+
+
+def per_day(zone: ZoneInfo) -> list[Day]:
+    """Messages received and sent on each of the last :data:`DAYS` days in ``zone``, today last."""
+    last = datetime.now(zone).date()
+    first = last - timedelta(days=DAYS - 1)
+    since = datetime(first.year, first.month, first.day, tzinfo=zone)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (created_at AT TIME ZONE %s)::date, count(*) FILTER (WHERE direction = 'in'), count(*) FILTER (WHERE direction = 'out')"
+            " FROM prosa_conversations_message WHERE created_at >= %s GROUP BY 1",
+            [str(zone), since],
+        )
+        counted = {day: (received, sent) for day, received, sent in cursor.fetchall()}
+    highest = max((max(pair) for pair in counted.values()), default=0) or 1
+
+    def height(count: int) -> int:
+        return max(round(count * (CHART_HEIGHT - 8) / highest), 2) if count else 0
+
+    days = []
+    for place in range(DAYS):
+        day = first + timedelta(days=place)
+        received, sent = counted.get(day, (0, 0))
+        days.append(Day(day, received, sent, place * 40, height(received), height(sent)))
+    return days
+
+
+def count_waiting() -> int:
+    """Conversations in which a customer waits for a person."""
+    return Conversation.objects.filter(state=State.AWAITING_AGENT).count()
+
+
+def count_dead() -> int:
+    """Work that was given up."""
+    return Dispatch.objects.exclude(dead_at=None).count()
+
+
+def waiting_badge(_request: HttpRequest) -> str:
+    """For the side bar; empty when nobody waits."""
+    return str(count_waiting() or "")
+
+
+def dead_badge(_request: HttpRequest) -> str:
+    """For the side bar; empty when there is none."""
+    return str(count_dead() or "")
+
+
+def trouble_badge(_request: HttpRequest) -> str:
+    """Inboxes that cannot send; empty when all can."""
+    return str(Inbox.objects.exclude(trouble="").count() or "")
+
+
+def _zone() -> ZoneInfo:
+    """The first active business's time zone: its owner's day is the day counted."""
+    name = Business.objects.filter(active=True).order_by("pk").values_list("timezone", flat=True).first()
+    try:
+        return ZoneInfo(name or "UTC")
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")

@@ -1,0 +1,32 @@
+"""What the pages of a conversation need to say about a row."""
+
+from __future__ import annotations
+
+from django import template
+
+from prosa.conversations.downloads import SHOWN, base_type
+from prosa.conversations.models import Attachment
+from prosa.redaction import redact
+
+register = template.Library()
+
+TICKS = {"queued": "◷", "sending": "◷", "sent": "✓", "delivered": "✓✓", "read": "✓✓", "played": "✓✓", "unconfirmed": "?", "failed": "✕", "withdrawn": "⊘"}
+
+
+@register.filter
+def ticks(status: str) -> str:
+    """The mark customers know from their phones."""
+    return TICKS.get(status, "")
+
+
+@register.filter
+def redacted(text: str) -> str:
+    """Without secrets and personal numbers."""
+    return redact(str(text))
+
+
+@register.filter
+def shown_as(attachment: Attachment) -> str:
+    """``image``, ``audio`` or ``video`` when a browser may show it, else empty."""
+    kind = base_type(attachment.mime_type)
+    return kind.partition("/")[0] if kind in SHOWN else ""

@@ -1,0 +1,135 @@
+"""A conversation as a page to read: messages, what happened between them, and why the bot said what it said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext as _
+
+from prosa.conversations.models import Conversation, Event, Message, Turn
+from prosa.redaction import redact_data
+
+PAGE = 200
+TRACE_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """How an answer came to be. ``cost`` is a US$ text or None for unknown; ``stages`` are (name, milliseconds)."""
+
+    turn: Turn
+    stages: list[tuple[str, float]]
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the page: exactly one of ``message``, ``event`` and ``turn`` (a draft nobody got) is set."""
+
+    at: datetime
+    message: Message | None = None
+    event: Event | None = None
+    turn: Turn | None = None
+    why: Why | None = None
+    words: str = ""
+    tick: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A page, oldest first. ``older`` is the message id to ask for the page before it with; 0 when this is the first."""
+
+    entries: list[Entry] = field(default_factory=list)
+    older: int = 0
+
+
+def read(conversation: Conversation, before: int = 0) -> Thread:
+    """The newest :data:`PAGE` messages (before message ``before``, when given), in a constant number of queries."""
+    rows = conversation.messages.select_related("turn").prefetch_related("attachments").order_by("-id")
+    if before:
+        rows = rows.filter(pk__lt=before)
+    newest = list(rows[: PAGE + 1])
+    messages = newest[:PAGE][::-1]
+    more = len(newest) > PAGE
+    events = conversation.events.all()
+    drafts = conversation.turns.exclude(outcome="answered")
+    if more:
+        events, drafts = events.filter(created_at__gte=messages[0].created_at), drafts.filter(finished_at__gte=messages[0].created_at)
+    if before and (following := conversation.messages.filter(pk__gte=before).order_by("pk").first()):
+        events, drafts = events.filter(created_at__lt=following.created_at), drafts.filter(finished_at__lt=following.created_at)
+    happened = list(events.order_by("-id")[: 2 * PAGE])
+    people = _people(happened)
+    entries = [_message(message) for message in messages]
+    entries += [Entry(event.created_at, event=event, words=_happened(event, people)) for event in happened]
+    entries += [Entry(turn.finished_at, turn=turn, why=_why(turn), words=_unsaid(turn)) for turn in drafts.order_by("-id")[:PAGE]]
+    return Thread(sorted(entries, key=lambda entry: (entry.at, entry.message.pk if entry.message else 0)), messages[0].pk if more else 0)
+
+
+def _message(message: Message) -> Entry:
+    why = _why(message.turn) if message.turn else None
+    return Entry(message.created_at, message=message, why=why, words=_author(message.author), tick=_tick(message))
+
+
+def _why(turn: Turn) -> Why:
+    stages = [(name, float(took)) for name, took in (turn.stages or {}).items() if isinstance(took, int | float)]
+    trace = json.dumps(redact_data(turn.trace), indent=2, ensure_ascii=False, default=str) if turn.trace else ""
+    return Why(turn, stages, trace[:TRACE_CHARACTERS])
+
+
+def _author(author: str) -> str:
+    return {
+        "customer": _("Customer"),
+        "bot": _("Assistant"),
+        "agent": _("Person"),
+        "owner_phone": _("Business phone"),
+        "system": _("System"),
+    }.get(author, author)
+
+
+def _tick(message: Message) -> str:
+    return {
+        "queued": _("queued"),
+        "sending": _("sending"),
+        "sent": _("sent"),
+        "delivered": _("delivered"),
+        "read": _("read"),
+        "played": _("played"),
+        "unconfirmed": _("not confirmed"),
+        "failed": _("failed"),
+        "withdrawn": _("withdrawn"),
+    }.get(message.status, "")
+
+
+def _unsaid(turn: Turn) -> str:
+    return {
+        "withheld": _("Answer withheld: a person took over"),
+        "superseded": _("Draft dropped: a newer message came"),
+        "silent": _("The assistant had nothing to say"),
+        "failed": _("The attempt to answer failed"),
+    }.get(turn.outcome, turn.outcome)
+
+
+def _people(events: list[Event]) -> dict[str, str]:
+    ids = {event.actor.partition(":")[2] for event in events if event.actor.startswith("user:")}
+    users = get_user_model()._default_manager.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
+    return {f"user:{user.pk}": user.get_username() for user in users}
+
+
+def _happened(event: Event, people: dict[str, str]) -> str:
+    what = {
+        "handed_off": _("passed to a person"),
+        "taken": _("taken by a person"),
+        "person_replied": _("a person replied"),
+        "given_back": _("given back to the assistant"),
+        "resolved": _("resolved"),
+        "reopened": _("re-opened"),
+        "opened": _("opened"),
+    }.get(event.kind, event.kind.replace("_", " "))
+    who = people.get(event.actor) or {"customer": _("Customer"), "bot": _("Assistant"), "system": _("System"), "owner_phone": _("Business phone")}.get(event.actor, event.actor)
+    data: Any = event.data
+    reason = data.get("reason") if isinstance(data, dict) else ""
+    return f"{what} · {who}" + (f" · {reason}" if reason else "")
