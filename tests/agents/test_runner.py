@@ -197,6 +197,19 @@ async def test_a_missing_package_names_the_command(
     assert f"pip install 'prosa[{extra}]'" in result.trace["attempts"][0]["error"]
 
 
+async def test_anthropic_is_asked_where_it_is_told_to(
+    models: Control, turn: Make, environment: Callable[..., None], llm_address: str
+) -> None:
+    environment(ANTHROPIC_BASE_URL=llm_address, ANTHROPIC_API_KEY="sk-ant-0123456789")
+    result = await runner.run(turn("oi", model="anthropic:claude-sonnet-4-5"))
+    # The doubles speak no Claude: what counts is that it was asked, once, in its own words.
+    assert attempts(result) == [("anthropic:claude-sonnet-4-5", 404)]
+    (request,) = models.requests
+    assert request.path == "/v1/messages"
+    assert request.body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "oi"}]}]
+    assert "Flor & Pele" in str(request.body["system"])
+
+
 async def test_offline_ends_the_chain(models: Control, turn: Make) -> None:
     result = await runner.run(turn(model="offline", fallback_models=("openai-chat:stub",)))
     assert (result.model, result.error, result.trace["attempts"]) == ("offline", "", [])
