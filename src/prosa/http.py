@@ -20,7 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 from weakref import WeakKeyDictionary
 
@@ -42,6 +42,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = tuple[str, int]
+File = tuple[str, IO[bytes], str]
+"""Name, open file, MIME type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +128,14 @@ class Client:
         params: Mapping[str, str] | None = None,
         json: Any = None,
         data: Any = None,
+        files: Mapping[str, File] | None = None,
         auth: tuple[str, str] | None = None,
         timeout: float = TOTAL_TIMEOUT,  # noqa: ASYNC109 -- the deadline is the connection's, not the task's
         limit: int = BODY_LIMIT,
     ) -> Response:
         """Send one request and read the whole answer, at most ``limit`` bytes. Redirects are answers, not followed.
 
+        ``json``, or ``data`` (bytes, or fields of a form) with ``files`` (field name → :data:`File`) as a multipart form.
         ``auth`` is user and password. ``timeout`` is in seconds, from start to last byte.
 
         :raises TemporaryError: it never left, or it only reads.
@@ -141,6 +145,8 @@ class Client:
         """
         if json is not None:
             data, headers = orjson.dumps(json), {**(headers or {}), "Content-Type": "application/json"}
+        elif files is not None:
+            data = _form(data or {}, files)
         response = await self._open(method, url, headers=headers, params=params, data=data, auth=auth, timeout=timeout)
         body = b"".join([chunk async for chunk in _chunks(method, response, limit)])
         return Response(response.status, _plain(response.headers), body)
@@ -350,6 +356,17 @@ def _guarded_resolver(may_be_private: Callable[[Address], bool]) -> Any:
             return public
 
     return Guarded()
+
+
+def _form(fields: Mapping[str, str], files: Mapping[str, File]) -> aiohttp.FormData:
+    import aiohttp
+
+    form = aiohttp.FormData()
+    for name, value in fields.items():
+        form.add_field(name, value)
+    for name, (filename, file, mime_type) in files.items():
+        form.add_field(name, file, filename=filename, content_type=mime_type)
+    return form
 
 
 async def _chunks(method: str, response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import ClassVar
 
 from prosa.contracts import (
@@ -23,6 +24,11 @@ from prosa.contracts import (
 )
 from prosa.errors import NotAllowed, PermanentError
 from prosa.http import Client
+
+
+def gettext_noop(msgid: str) -> str:
+    """Marks a text for translation; whoever shows it translates it. Providers need no configured Django."""
+    return msgid
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,9 @@ class Provider(ABC):
         :raises prosa.errors.PermanentError: never (``WindowClosed``, ``ChannelBroken``…).
         """
 
-    async def show_typing(self, client: Client, inbox: InboxConfig, to: Sequence[Identity], last_message_id: str) -> None:
+    async def show_typing(
+        self, client: Client, inbox: InboxConfig, to: Sequence[Identity], last_message_id: str
+    ) -> None:
         """Mark as read and show that an answer is being written, where the channel can. Best effort."""
 
     async def fetch(self, client: Client, inbox: InboxConfig, attachment: Attachment) -> Media:
@@ -118,11 +126,14 @@ class Provider(ABC):
         """Messages and receipts the provider has and may never have delivered, where it can be asked."""
         return Parsed()
 
-    async def find_sent(self, client: Client, inbox: InboxConfig, message: OutboundMessage, since: datetime) -> Receipt | None:
+    async def find_sent(
+        self, client: Client, inbox: InboxConfig, message: OutboundMessage, since: datetime
+    ) -> Receipt | None:
         """Look whether a send of unknown outcome arrived at the provider, where it can be asked."""
         return None
 
 
+@lru_cache(maxsize=1)
 def registered() -> dict[str, Provider]:
     """All providers by kind."""
     from prosa import plugins
@@ -143,4 +154,6 @@ def provider(kind: str) -> Provider:
     try:
         return registered()[kind]
     except KeyError:
-        raise PermanentError(f"No channel provider named {kind!r} is installed.\nInstall its package or delete the inbox.") from None
+        raise PermanentError(
+            f"No channel provider named {kind!r} is installed.\nInstall its package or delete the inbox."
+        ) from None
