@@ -201,9 +201,9 @@ async def test_anthropic_is_asked_where_it_is_told_to(
     models: Control, turn: Make, environment: Callable[..., None], llm_address: str
 ) -> None:
     environment(ANTHROPIC_BASE_URL=llm_address, ANTHROPIC_API_KEY="sk-ant-0123456789")
-    result = await runner.run(turn("oi", model="anthropic:claude-sonnet-4-5"))
+    result = await runner.run(turn("oi", model="anthropic:claude-next"))
     # The doubles speak no Claude: what counts is that it was asked, once, in its own words.
-    assert attempts(result) == [("anthropic:claude-sonnet-4-5", 404)]
+    assert attempts(result) == [("anthropic:claude-next", 404)]
     (request,) = models.requests
     assert request.path == "/v1/messages"
     assert request.body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "oi"}]}]
