@@ -51,7 +51,11 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
 
 def conversation_link(conversation_id: int) -> str:
     """A link to a conversation's page."""
-    return format_html('<a class="prosa-link" href="{}">#{}</a>', reverse("admin:prosa_conversations_conversation_change", args=[conversation_id]), conversation_id)
+    return format_html(
+        '<a class="prosa-link" href="{}">#{}</a>',
+        reverse("admin:prosa_conversations_conversation_change", args=[conversation_id]),
+        conversation_id,
+    )
 
 
 @admin.register(Conversation)
@@ -67,7 +71,9 @@ class ConversationAdmin(ReadOnlyAdmin):
     ordering = (F("last_inbound_at").desc(nulls_last=True), "-id")
     actions = None
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str) -> tuple[QuerySet[Conversation], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Conversation], search_term: str
+    ) -> tuple[QuerySet[Conversation], bool]:
         """Conversations whose contact, or any message, has these words."""
         term = search_term.strip()
         if not term:
@@ -82,7 +88,11 @@ class ConversationAdmin(ReadOnlyAdmin):
         """Who it is with."""
         return str(conversation.contact)
 
-    @display(description=_("state"), ordering="state", label={str(State(state).label): colour for state, colour in BADGES.items()})  # type: ignore[untyped-decorator]
+    @display(
+        description=_("state"),
+        ordering="state",
+        label={str(State(state).label): colour for state, colour in BADGES.items()},
+    )  # type: ignore[untyped-decorator]
     def shown_state(self, conversation: Conversation) -> str:
         """Who answers."""
         return str(State(conversation.state).label)
@@ -96,12 +106,18 @@ class ConversationAdmin(ReadOnlyAdmin):
         """Adds the moves and the files."""
         wrap = self.admin_site.admin_view
         return [
-            path("<int:conversation_id>/move/<str:move>/", wrap(self.move_view), name="prosa_conversations_conversation_move"),
+            path(
+                "<int:conversation_id>/move/<str:move>/",
+                wrap(self.move_view),
+                name="prosa_conversations_conversation_move",
+            ),
             path("file/<int:attachment_id>/", wrap(self.file_view), name="prosa_conversations_conversation_file"),
             *super().get_urls(),
         ]
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """The conversation. ``?before=<message id>`` shows the page before."""
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -139,7 +155,14 @@ class ConversationAdmin(ReadOnlyAdmin):
         except ProsaError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, {"give-back": gettext("The assistant answers again."), "take": gettext("The conversation is yours; the assistant is silent."), "resolve": gettext("Resolved.")}[move])
+            messages.success(
+                request,
+                {
+                    "give-back": gettext("The assistant answers again."),
+                    "take": gettext("The conversation is yours; the assistant is silent."),
+                    "resolve": gettext("Resolved."),
+                }[move],
+            )
         return HttpResponseRedirect(reverse("admin:prosa_conversations_conversation_change", args=[conversation_id]))
 
     def file_view(self, request: HttpRequest, attachment_id: int) -> Any:
@@ -176,12 +199,17 @@ class MessageAdmin(ReadOnlyAdmin):
         """Under its own title."""
         return super().changelist_view(request, {"title": _("Undelivered messages"), **(extra_context or {})})
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """A message is read in its conversation."""
         message = Message.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
         if message is None:
             raise Http404
-        return HttpResponseRedirect(reverse("admin:prosa_conversations_conversation_change", args=[message.conversation_id]) + f"?before={message.pk + 1}#message-{message.pk}")
+        return HttpResponseRedirect(
+            reverse("admin:prosa_conversations_conversation_change", args=[message.conversation_id])
+            + f"?before={message.pk + 1}#message-{message.pk}"
+        )
 
     @admin.display(description=_("conversation"))
     def shown_conversation(self, message: Message) -> str:
@@ -227,7 +255,9 @@ class DispatchAdmin(ReadOnlyAdmin):
     def revive(self, request: HttpRequest, rows: QuerySet[Dispatch]) -> None:
         """From the first attempt."""
         count = dispatch.revive(list(rows.values_list("pk", flat=True)))
-        self.message_user(request, ngettext("%d dead letter is back at work.", "%d dead letters are back at work.", count) % count)
+        self.message_user(
+            request, ngettext("%d dead letter is back at work.", "%d dead letters are back at work.", count) % count
+        )
 
     @admin.display(description=_("conversation"))
     def shown_conversation(self, row: Dispatch) -> str:
@@ -262,7 +292,13 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset.filter(outcome=self.value()) if self.value() in OUTCOMES else queryset
 
 
-OUTCOMES = {"ok": _("understood"), "unparsed": _("unknown shape"), "unrouted": _("no inbox"), "strange": _("partly understood"), "failed": _("not stored")}
+OUTCOMES = {
+    "ok": _("understood"),
+    "unparsed": _("unknown shape"),
+    "unrouted": _("no inbox"),
+    "strange": _("partly understood"),
+    "failed": _("not stored"),
+}
 OUTCOME_BADGES = {"ok": "success", "unparsed": "danger", "unrouted": "warning", "strange": "info", "failed": "danger"}
 
 
@@ -281,11 +317,21 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         """Bodies only where one is read."""
         rows: QuerySet[WebhookEvent] = super().get_queryset(request)
-        return rows.defer("body") if request.resolver_match and request.resolver_match.url_name and request.resolver_match.url_name.endswith("changelist") else rows
+        return (
+            rows.defer("body")
+            if request.resolver_match
+            and request.resolver_match.url_name
+            and request.resolver_match.url_name.endswith("changelist")
+            else rows
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """Adds the replay of one."""
-        own = path("<int:event_id>/replay/", self.admin_site.admin_view(self.replay_view), name="prosa_conversations_webhookevent_replay")
+        own = path(
+            "<int:event_id>/replay/",
+            self.admin_site.admin_view(self.replay_view),
+            name="prosa_conversations_webhookevent_replay",
+        )
         return [own, *super().get_urls()]
 
     def has_change_permission(self, request: HttpRequest, obj: WebhookEvent | None = None) -> bool:
@@ -293,9 +339,15 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         allowed: bool = super().has_change_permission(request, obj)
         return allowed and obj is None
 
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """With the button that replays it."""
-        extra_context = {"may_replay": self.has_change_permission(request), "event_id": object_id, **(extra_context or {})}
+        extra_context = {
+            "may_replay": self.has_change_permission(request),
+            "event_id": object_id,
+            **(extra_context or {}),
+        }
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
         return response
 
@@ -320,7 +372,9 @@ class WebhookEventAdmin(ReadOnlyAdmin):
         for outcome in sorted(set(outcomes.values())):
             count = sum(1 for one in outcomes.values() if one == outcome)
             level = messages.SUCCESS if outcome == "ok" else messages.WARNING
-            text = ngettext("%(count)d webhook replayed: %(outcome)s.", "%(count)d webhooks replayed: %(outcome)s.", count)
+            text = ngettext(
+                "%(count)d webhook replayed: %(outcome)s.", "%(count)d webhooks replayed: %(outcome)s.", count
+            )
             self.message_user(request, text % {"count": count, "outcome": OUTCOMES.get(outcome, outcome)}, level)
 
     @admin.display(description=_("webhook"))
@@ -354,7 +408,9 @@ def readable(body: bytes, content_type: str) -> tuple[str, bool]:
     raw = body[: 4 * BODY_CHARACTERS].decode("utf-8", "replace")
     try:
         if "urlencoded" in content_type:
-            shown = "\n".join(f"{name} = {value}" for name, value in parse_qsl(raw, keep_blank_values=True, max_num_fields=500))
+            shown = "\n".join(
+                f"{name} = {value}" for name, value in parse_qsl(raw, keep_blank_values=True, max_num_fields=500)
+            )
             text = redact(shown)
         else:
             text = json.dumps(redact_data(json.loads(body)), indent=2, ensure_ascii=False)

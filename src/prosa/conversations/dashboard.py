@@ -76,15 +76,39 @@ def figures(zone: ZoneInfo, today: Day) -> list[Figure]:
     """What a person looks at first. ``today`` counts from midnight in ``zone``."""
     midnight = datetime.now(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     conversations = reverse("admin:prosa_conversations_conversation_changelist")
-    undelivered = Message.objects.filter(direction="out", status__in=UNDELIVERED, created_at__gte=timezone.now() - timedelta(days=7)).count()
+    undelivered = Message.objects.filter(
+        direction="out", status__in=UNDELIVERED, created_at__gte=timezone.now() - timedelta(days=7)
+    ).count()
     waiting, dead = count_waiting(), count_dead()
     unknown = Turn.objects.filter(cost=None, requests__gt=0, started_at__gte=timezone.now() - timedelta(days=7)).count()
     return [
-        Figure(_("Conversations today"), Conversation.objects.filter(last_inbound_at__gte=midnight).count(), conversations),
-        Figure(_("Messages today"), today.received + today.sent, conversations, note=_("%(received)d received, %(sent)d sent") % {"received": today.received, "sent": today.sent}),
-        Figure(_("Waiting for a person"), waiting, f"{conversations}?state__exact={State.AWAITING_AGENT}", "warning" if waiting else "calm"),
-        Figure(_("Undelivered, 7 days"), undelivered, reverse("admin:prosa_conversations_message_changelist"), "danger" if undelivered else "calm"),
-        Figure(_("Dead letters"), dead, reverse("admin:prosa_conversations_dispatch_changelist"), "danger" if dead else "calm"),
+        Figure(
+            _("Conversations today"), Conversation.objects.filter(last_inbound_at__gte=midnight).count(), conversations
+        ),
+        Figure(
+            _("Messages today"),
+            today.received + today.sent,
+            conversations,
+            note=_("%(received)d received, %(sent)d sent") % {"received": today.received, "sent": today.sent},
+        ),
+        Figure(
+            _("Waiting for a person"),
+            waiting,
+            f"{conversations}?state__exact={State.AWAITING_AGENT}",
+            "warning" if waiting else "calm",
+        ),
+        Figure(
+            _("Undelivered, 7 days"),
+            undelivered,
+            reverse("admin:prosa_conversations_message_changelist"),
+            "danger" if undelivered else "calm",
+        ),
+        Figure(
+            _("Dead letters"),
+            dead,
+            reverse("admin:prosa_conversations_dispatch_changelist"),
+            "danger" if dead else "calm",
+        ),
         Figure(_("Answers of unknown price, 7 days"), unknown, conversations, "warning" if unknown else "calm"),
     ]
 

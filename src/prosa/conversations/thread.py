@@ -58,15 +58,27 @@ def read(conversation: Conversation, before: int = 0) -> Thread:
     events = conversation.events.all()
     drafts = conversation.turns.exclude(outcome="answered")
     if more:
-        events, drafts = events.filter(created_at__gte=messages[0].created_at), drafts.filter(finished_at__gte=messages[0].created_at)
+        events, drafts = (
+            events.filter(created_at__gte=messages[0].created_at),
+            drafts.filter(finished_at__gte=messages[0].created_at),
+        )
     if before and (following := conversation.messages.filter(pk__gte=before).order_by("pk").first()):
-        events, drafts = events.filter(created_at__lt=following.created_at), drafts.filter(finished_at__lt=following.created_at)
+        events, drafts = (
+            events.filter(created_at__lt=following.created_at),
+            drafts.filter(finished_at__lt=following.created_at),
+        )
     happened = list(events.order_by("-id")[: 2 * PAGE])
     people = _people(happened)
     entries = [_message(message) for message in messages]
     entries += [Entry(event.created_at, event=event, words=_happened(event, people)) for event in happened]
-    entries += [Entry(turn.finished_at, turn=turn, why=_why(turn), words=_unsaid(turn)) for turn in drafts.order_by("-id")[:PAGE]]
-    return Thread(sorted(entries, key=lambda entry: (entry.at, entry.message.pk if entry.message else 0)), messages[0].pk if more else 0)
+    entries += [
+        Entry(turn.finished_at, turn=turn, why=_why(turn), words=_unsaid(turn))
+        for turn in drafts.order_by("-id")[:PAGE]
+    ]
+    return Thread(
+        sorted(entries, key=lambda entry: (entry.at, entry.message.pk if entry.message else 0)),
+        messages[0].pk if more else 0,
+    )
 
 
 def _message(message: Message) -> Entry:
@@ -115,7 +127,7 @@ def _unsaid(turn: Turn) -> str:
 
 def _people(events: list[Event]) -> dict[str, str]:
     ids = {event.actor.partition(":")[2] for event in events if event.actor.startswith("user:")}
-    users = get_user_model()._default_manager.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
+    users = get_user_model().objects.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
     return {f"user:{user.pk}": user.get_username() for user in users}
 
 
@@ -129,7 +141,12 @@ def _happened(event: Event, people: dict[str, str]) -> str:
         "reopened": _("re-opened"),
         "opened": _("opened"),
     }.get(event.kind, event.kind.replace("_", " "))
-    who = people.get(event.actor) or {"customer": _("Customer"), "bot": _("Assistant"), "system": _("System"), "owner_phone": _("Business phone")}.get(event.actor, event.actor)
+    who = people.get(event.actor) or {
+        "customer": _("Customer"),
+        "bot": _("Assistant"),
+        "system": _("System"),
+        "owner_phone": _("Business phone"),
+    }.get(event.actor, event.actor)
     data: Any = event.data
     reason = data.get("reason") if isinstance(data, dict) else ""
     return f"{what} · {who}" + (f" · {reason}" if reason else "")

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from prosa import conf, postgres
 from prosa.server.logging import configuration
+from prosa.server.unfold import UNFOLD  # noqa: F401 -- read by django-unfold
 
 SETTINGS = conf.settings()
 PACKAGE = Path(__file__).resolve().parent.parent

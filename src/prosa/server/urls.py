@@ -7,6 +7,7 @@ from django.urls import include, path
 from django.views.i18n import set_language
 
 from prosa import conf
+from prosa.server import accounts  # noqa: F401 -- dresses the admin's users and groups
 from prosa.server.health import healthz, readyz
 from prosa.server.home import home
 

@@ -10,7 +10,17 @@ from prosa.redaction import redact
 
 register = template.Library()
 
-TICKS = {"queued": "◷", "sending": "◷", "sent": "✓", "delivered": "✓✓", "read": "✓✓", "played": "✓✓", "unconfirmed": "?", "failed": "✕", "withdrawn": "⊘"}
+TICKS = {
+    "queued": "◷",
+    "sending": "◷",
+    "sent": "✓",
+    "delivered": "✓✓",
+    "read": "✓✓",
+    "played": "✓✓",
+    "unconfirmed": "?",
+    "failed": "✕",
+    "withdrawn": "⊘",
+}
 
 
 @register.filter
