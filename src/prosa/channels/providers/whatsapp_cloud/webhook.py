@@ -7,14 +7,11 @@ order. ``contacts`` belongs to messages by ``wa_id`` or ``user_id``, never by po
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import orjson
-
-from prosa.channels.wire import identifier, load, mapping, mappings, moment, sha256, string
+from prosa.channels.providers.whatsapp_cloud.content import READERS, around, unknown
+from prosa.channels.wire import identifier, load, mapping, mappings, moment, string
 from prosa.contracts import (
-    Attachment,
     Identity,
     IdentityChange,
     InboundMessage,
@@ -132,13 +129,13 @@ class _Found:
         read = READERS.get(kind)
         if read is None:
             self.strange.append(f"message type {kind[:60]}")
-            kind, text, files, payload = _unknown(message, kind)
+            kind, text, files, payload = unknown(message, kind)
         else:
             kind, text, files, payload = read(message)
         wakes = kind not in QUIET_KINDS
         if kind == "contacts" and message.get("origin") == "contact_request":
             senders = (*senders, *_shared_phone(message, senders))
-        reply_to = _enrich(message, payload)
+        reply_to = around(message, payload)
         if kind == "unsupported" and errors and "errors" not in payload:
             payload["errors"] = errors
         if standby or "group_id" in payload:
@@ -219,8 +216,8 @@ class _Found:
             self.strange.append(f"echo without {'recipient' if provider_id else 'id'}")
             return
         read = READERS.get(kind)
-        kind, text, files, payload = read(echo) if read else _unknown(echo, kind)
-        if reply_to := _enrich(echo, payload):
+        kind, text, files, payload = read(echo) if read else unknown(echo, kind)
+        if reply_to := around(echo, payload):
             payload["reply_to"] = reply_to
         self.takeovers.append(
             Takeover(provider_id, route, recipients, kind, text, moment(echo.get("timestamp")), files, payload, _name(contact))
@@ -264,178 +261,6 @@ def _shared_phone(message: Json, senders: tuple[Identity, ...]) -> tuple[Identit
     if any(one.kind == "phone" for one in senders):
         return ()
     return tuple(Identity("phone", number, number) for number in (canonical(raw),) if number)
-
-
-# ── what a message says, by type ──────────────────────────────────────────────────────────────────
-
-Content = tuple[str, str, tuple[Attachment, ...], Json]
-"""Kind, text, files, payload."""
-
-
-def _text(message: Json) -> Content:
-    text = message.get("text")
-    return "text", string(text.get("body")) if isinstance(text, dict) else "", (), {}
-
-
-def _media(message: Json) -> Content:
-    kind = string(message.get("type"))
-    data = mapping(message.get(kind))
-    file = Attachment(
-        kind=kind,
-        ref=string(data.get("id")),
-        url=string(data.get("url")),
-        mime_type=string(data.get("mime_type"))[:120],
-        sha256=sha256(data.get("sha256")),
-        filename=string(data.get("filename"))[:255],
-        voice=data.get("voice") is True,
-    )
-    what = (
-        "voice message"
-        if file.voice
-        else f"document: {file.filename}"
-        if kind == "document" and file.filename
-        else kind
-    )
-    return kind, string(data.get("caption")) or f"[{what}]", (file,) if file.ref or file.url else (), data
-
-
-def _location(message: Json) -> Content:
-    data = mapping(message.get("location"))
-    place = ", ".join(part for key in ("name", "address") if (part := string(data.get(key))))
-    point = f"{string(data.get('latitude'))}, {string(data.get('longitude'))}"
-    return "location", f"[location: {place} ({point})]" if place else f"[location: {point}]", (), data
-
-
-def _contacts(message: Json) -> Content:
-    cards = mappings(message.get("contacts"))
-    people = []
-    for card in cards:
-        name = string(mapping(card.get("name")).get("formatted_name"))
-        numbers = " ".join(number for phone in mappings(card.get("phones")) if (number := string(phone.get("phone"))))
-        people.append(f"{name} {numbers}".strip())
-    payload: Json = {"contacts": cards}
-    if origin := string(message.get("origin")):
-        payload["origin"] = origin
-    return "contacts", f"[contact: {'; '.join(one for one in people if one)}]", (), payload
-
-
-def _button(message: Json) -> Content:
-    data = mapping(message.get("button"))
-    title = string(data.get("text"))
-    return "button", title, (), {"id": string(data.get("payload")), "title": title}
-
-
-def _interactive(message: Json) -> Content:
-    data = mapping(message.get("interactive"))
-    kind = string(data.get("type"))
-    answer = mapping(data.get(kind))
-    match kind:
-        case "button_reply" | "list_reply":
-            return kind.removesuffix("_reply"), string(answer.get("title")), (), answer
-        case "nfm_reply":
-            return _form(answer)
-        case "call_permission_reply":
-            return "system", f"[call permission: {string(answer.get('response'))}]", (), data
-        case _:
-            return _unknown(message, f"interactive {kind}".strip())
-
-
-def _form(answer: Json) -> Content:
-    """A flow's or address form's answer: ``response_json`` is JSON within JSON."""
-    try:
-        fields = mapping(orjson.loads(string(answer.get("response_json"))))
-    except orjson.JSONDecodeError:
-        fields = {}
-    body = string(answer.get("body"))
-    if body in ("", "Sent"):  # what WhatsApp shows for a form without words of its own
-        shown = (f"{name}: {string(value)}" for name, value in fields.items() if name != "flow_token" and string(value))
-        body = f"[form: {'; '.join(shown)}]"
-    return "flow", body, (), {"name": string(answer.get("name")), "response": fields}
-
-
-def _reaction(message: Json) -> Content:
-    data = mapping(message.get("reaction"))
-    emoji = string(data.get("emoji"))  # taken back: empty, or not there
-    return "reaction", emoji, (), {"message_id": string(data.get("message_id")), "emoji": emoji}
-
-
-def _order(message: Json) -> Content:
-    data = mapping(message.get("order"))
-    lines = [
-        f"{string(item.get('quantity'))} × {string(item.get('product_retailer_id'))}"
-        f" at {string(item.get('item_price'))} {string(item.get('currency'))}"
-        for item in mappings(data.get("product_items"))
-    ]
-    text = string(data.get("text"))
-    return "order", f"{text}\n[order: {'; '.join(lines)}]".strip(), (), data
-
-
-def _system(message: Json) -> Content:
-    data = mapping(message.get("system"))
-    return "system", string(data.get("body")), (), data
-
-
-def _edit(message: Json) -> Content:
-    data = mapping(message.get("edit"))
-    inner = mapping(data.get("message"))
-    read = READERS.get(string(inner.get("type"))) if inner.get("type") != "edit" else None
-    kind, text, files, _ = read(inner) if read else _unknown(inner, string(inner.get("type")))
-    return "edit", text, files, {"message_id": string(data.get("original_message_id")), "kind": kind}
-
-
-def _revoke(message: Json) -> Content:
-    return "revoke", "", (), {"message_id": string(mapping(message.get("revoke")).get("original_message_id"))}
-
-
-def _unsupported(message: Json) -> Content:
-    return _unknown(message, string(mapping(message.get("unsupported")).get("type")))
-
-
-def _unknown(message: Json, kind: str) -> Content:
-    """What we cannot show. The customer still expects an answer, so it reads as a message."""
-    errors = mappings(message.get("errors"))
-    payload: Json = {"type": kind}
-    if errors:
-        payload["errors"] = errors
-    if any(string(error.get("code")) == "131052" for error in errors):
-        return "unsupported", f"[{kind or 'file'} too big to be received]", (), payload
-    return "unsupported", f"[unsupported message: {kind[:60] or 'unknown'}]", (), payload
-
-
-READERS: dict[str, Callable[[Json], Content]] = {
-    "text": _text,
-    "image": _media,
-    "audio": _media,
-    "video": _media,
-    "document": _media,
-    "sticker": _media,
-    "location": _location,
-    "contacts": _contacts,
-    "button": _button,
-    "interactive": _interactive,
-    "reaction": _reaction,
-    "order": _order,
-    "system": _system,
-    "edit": _edit,
-    "revoke": _revoke,
-    "unsupported": _unsupported,
-}
-
-
-def _enrich(message: Json, payload: Json) -> str:
-    """Put what stands around a message into its payload; returns the id it answers, reacts to, edits or takes back."""
-    if referral := message.get("referral"):
-        payload["referral"] = mapping(referral)
-    if group := message.get("group_id"):
-        payload["group_id"] = string(group)
-    about = string(payload.get("message_id"))
-    context = message.get("context")
-    if isinstance(context, dict):
-        about = about or string(context.get("id"))
-        for name in ("forwarded", "frequently_forwarded", "referred_product"):
-            if context.get(name):
-                payload[name] = context[name]
-    return about[:250]
 
 
 # ── news about the account ────────────────────────────────────────────────────────────────────────
