@@ -71,6 +71,7 @@ class Inboxes:
                 quiet,
                 max_quiet,
                 reopen,
+                troubled,
             ) = row
             try:
                 credentials = encryption.decrypt(sealed)

@@ -108,6 +108,9 @@ class Listener:
                     self._on_notify(notify.channel, notify.payload)
             except psycopg.OperationalError as error:
                 log.warning("The listening connection was lost: %s", _first_line(error))
+            except Exception:
+                log.exception("Listening failed; trying again.")
+                await asyncio.sleep(RECONNECT_S[-1])
             finally:
                 self.connected.clear()
                 if self._on_lost is not None:
