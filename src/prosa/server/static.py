@@ -6,6 +6,7 @@ WhiteNoise's own middleware is sync only; one such link would put every async vi
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -23,6 +24,11 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # WhiteNoise has
         super().__init__(get_response)
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
+
+    def add_files(self, root: Path | str, prefix: str | None = None) -> None:
+        """Take a folder in; ``STATIC_ROOT`` exists only where ``collectstatic`` was run."""
+        if Path(root).is_dir():
+            super().add_files(root, prefix)
 
     def __call__(self, request: HttpRequest) -> Any:
         """A file, or what comes next."""

@@ -1,0 +1,265 @@
+"""``prosa up``: prepare, then keep web and worker alive until told to stop; then stop PostgreSQL too.
+
+This process imports neither Django nor pydantic: it lives as long as the installation and should weigh little. The
+children sit in sessions of their own, so that Ctrl-C reaches only this process, and end when it is gone
+(``boot.end_with_parent``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from rich.console import Console
+
+from prosa.cli.boot import EVERYWHERE, PARENT, loopback
+from prosa.errors import ConfigurationError
+from prosa.postgres.embedded import Cluster
+
+DRAIN_S = 30.0
+WEB_START_S = 60.0
+BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+HEALTHY_AFTER_S = 60.0
+"""A child that lived this long starts again with the shortest delay."""
+
+
+def up(*, demo: bool) -> int:
+    """Run everything in the foreground. Returns the exit code.
+
+    :raises ConfigurationError: something must be put right first; the message says what.
+    """
+    console = Console(stderr=False, highlight=False)
+    signals = Signals()
+    environment = {**os.environ, PARENT: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    ready, code = _prepare(console, signals, environment, demo=demo)
+    if ready is None:
+        return code
+    with _only_one(Path(ready["data_dir"])):
+        if loopback(ready["host"]):
+            environment.setdefault("PROSA_DEVELOPMENT", "1")
+        children = [Child("web", environment), Child("worker", environment)]
+        try:
+            for child in children:
+                child.start()
+            if _wait_for_web(ready, children, signals):
+                _welcome(console, ready)
+            _keep_alive(console, children, signals)
+        finally:
+            _stop(console, children, signals, ready)
+    return 0
+
+
+@dataclass
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP ask to stop; SIGCHLD only wakes."""
+
+    asked: deque[int] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self._ear, self._mouth = socket.socketpair()
+        for end in (self._ear, self._mouth):
+            end.settimeout(0)
+        signal.set_wakeup_fd(self._mouth.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda which, _frame: self.asked.append(which))
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+
+    def wait(self, seconds: float | None, *others: IO[bytes]) -> list[Any]:
+        """Sleep until a signal comes, one of ``others`` can be read, or ``seconds`` have passed; returns those readable."""
+        watched: list[Any] = [self._ear, *others]
+        readable, _, _ = select.select(watched, [], [], seconds)
+        with contextlib.suppress(BlockingIOError):
+            self._ear.recv(4096)
+        return [each for each in readable if each is not self._ear]
+
+
+@dataclass
+class Child:
+    """``prosa NAME``, started again with growing delays when it ends."""
+
+    name: str
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    failures: int = 0
+    started: float = 0.0
+    due: float = 0.0
+
+    def start(self) -> None:
+        """Start it now."""
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(  # noqa: S603  ourselves
+            [sys.executable, "-m", "prosa", self.name],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def ended(self) -> int | None:
+        """Its exit code, once, when it has ended since the last look; plans the next start."""
+        if self.process is None or (code := self.process.poll()) is None:
+            return None
+        self.process = None
+        if time.monotonic() - self.started > HEALTHY_AFTER_S:
+            self.failures = 0
+        self.due = time.monotonic() + BACKOFF_S[min(self.failures, len(BACKOFF_S) - 1)]
+        self.failures += 1
+        return code
+
+
+def _prepare(
+    console: Console, signals: Signals, environment: dict[str, str], *, demo: bool
+) -> tuple[dict[str, Any] | None, int]:
+    """Run ``boot`` as a child and show its steps. What it made ready, or None and the exit code."""
+    command = [sys.executable, "-m", "prosa.cli.boot", *([] if demo else ["--no-demo"])]
+    ready: dict[str, Any] | None = None
+    with subprocess.Popen(  # noqa: S603  ourselves
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    ) as child:
+        assert child.stdout is not None  # noqa: S101  it is a pipe
+        with _progress(console) as show:
+            for line in _lines(child.stdout, signals):
+                said = json.loads(line)
+                if "step" in said:
+                    show(said["step"])
+                ready = said.get("ready", ready)
+        if signals.asked:
+            child.terminate()
+            return None, 130
+        code = child.wait()
+    return (ready, 0) if code == 0 else (None, code if code > 0 else 1)
+
+
+def _lines(pipe: IO[bytes], signals: Signals) -> Iterator[bytes]:
+    """Whole lines of a pipe until its end or until a signal asks to stop."""
+    rest = b""
+    while not signals.asked:
+        if not signals.wait(None, pipe):
+            continue
+        piece = os.read(pipe.fileno(), 65536)
+        if not piece:
+            return
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    """A spinner on a terminal, plain lines elsewhere."""
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield console.print
+        return
+    with console.status("Starting Prosa…") as status:
+        yield status.update
+
+
+@contextlib.contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data dir's lock: the first to stop would take PostgreSQL away from a second ``up``."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ConfigurationError(
+                f"Prosa already runs from {data_dir} (process {file.read().strip() or 'unknown'}).\nStop it, or choose another folder: prosa up --data-dir …"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _wait_for_web(ready: dict[str, Any], children: list[Child], signals: Signals) -> bool:
+    """True when the web process answers; False when it ended, or a signal asked to stop."""
+    deadline = time.monotonic() + WEB_START_S
+    host = "localhost" if ready["host"] in EVERYWHERE else ready["host"]
+    while time.monotonic() < deadline and not signals.asked:
+        web = children[0].process
+        if web is None or web.poll() is not None:
+            return False
+        connection = http.client.HTTPConnection(host, ready["port"], timeout=2)
+        try:
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return True
+        except OSError:
+            signals.wait(0.1)
+        finally:
+            connection.close()
+    return False
+
+
+def _welcome(console: Console, ready: dict[str, Any]) -> None:
+    host = "localhost" if ready["host"] in EVERYWHERE else ready["host"]
+    root = f"http://{f'[{host}]' if ':' in host else host}:{ready['port']}"
+    lines = [("Prosa is running", f"{root}/")]
+    if ready["development"]:
+        lines.append(("Phone (simulator)", f"{root}/simulator/"))
+    lines.append(("Admin", f"{root}/admin/"))
+    lines += [(f"Webhook, {name}", url) for name, url in ready["webhooks"]]
+    console.print()
+    for name, value in lines:
+        console.print(f"  [bold]{name:<28}[/bold] {value}", soft_wrap=True)
+    if ready["password"]:
+        console.print(
+            f"  [bold]{'Administrator':<28}[/bold] {ready['admin']}   password [bold]{ready['password']}[/bold]  (shown only this once)",
+            soft_wrap=True,
+        )
+    else:
+        console.print(f"  [bold]{'Administrator':<28}[/bold] {ready['admin']}", soft_wrap=True)
+    if ready["model"] == "offline":
+        console.print(
+            "  No model is set: approved answers only. Set PROSA_MODEL and its key to change that.", soft_wrap=True
+        )
+    console.print("  Ctrl-C stops everything.\n")
+
+
+def _keep_alive(console: Console, children: list[Child], signals: Signals) -> None:
+    while not signals.asked:
+        now = time.monotonic()
+        for child in children:
+            code = child.ended()
+            if code is not None:
+                how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                console.print(f"The {child.name} process ended ({how}). Starting it again in {child.due - now:.1f} s.")
+            if child.process is None and child.due <= now:
+                child.start()
+        due = [child.due - now for child in children if child.process is None]
+        # A signal that arrives between the look and the wait has already written to the pipe.
+        signals.wait(max(min(due), 0.01) if due else None)
+
+
+def _stop(console: Console, children: list[Child], signals: Signals, ready: dict[str, Any]) -> None:
+    living = [child.process for child in children if child.process is not None and child.process.poll() is None]
+    console.print("Stopping: finishing what is under way. (Ctrl-C once more to hurry.)")
+    for process in living:
+        process.terminate()
+    asked, deadline = len(signals.asked), time.monotonic() + DRAIN_S
+    while (
+        any(process.poll() is None for process in living)
+        and time.monotonic() < deadline
+        and len(signals.asked) <= asked
+    ):
+        signals.wait(min(deadline - time.monotonic(), 0.5))
+    for process in living:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    if ready["embedded"]:
+        Cluster(Path(ready["data_dir"]) / "postgres").stop()
+    console.print("Stopped.")
