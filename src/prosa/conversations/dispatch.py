@@ -104,6 +104,7 @@ class Dispatcher:
         self._slots = dict(slots)
         self._on_dead = on_dead
         self._session: _Session | None = None
+        self._owner: int | None = None
         self._ended: list[tuple[Claim, Release]] = []
         self._wake = asyncio.Event()
         self._release_now = asyncio.Event()
@@ -140,10 +141,10 @@ class Dispatcher:
             await asyncio.sleep(0.05 if self._draining else 0.5)
 
     async def _leave(self) -> None:
-        if self._session is not None:
+        if self._owner is not None:
             with contextlib.suppress(psycopg.Error, OSError):
                 async with await connect(self._dsn, "prosa worker leave") as connection:
-                    await connection.execute(queries.leave, {"owner": self._session.owner})
+                    await connection.execute(queries.leave, {"owner": self._owner})
 
     async def _enrol(self, connection: Connection) -> None:
         cursor = await connection.execute(queries.enrol, {"host": socket.gethostname()[:200], "pid": os.getpid()})
@@ -152,6 +153,7 @@ class Dispatcher:
             return
         await connection.execute(queries.lock, {"owner": row[0]})
         await connection.execute(queries.orphans)
+        self._owner = row[0]
         self._session = _Session(row[0])
         self._wake.set()
 
