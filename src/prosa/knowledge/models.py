@@ -13,8 +13,12 @@ from prosa.business.models import Business
 class ApprovedAnswer(models.Model):
     """A question and the answer that may be given word by word, also when no model can be reached."""
 
-    business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="approved_answers")
-    question = models.CharField(_("question"), max_length=500, help_text=_("As customers ask it; add other wordings after a semicolon."))
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="approved_answers"
+    )
+    question = models.CharField(
+        _("question"), max_length=500, help_text=_("As customers ask it; add other wordings after a semicolon.")
+    )
     answer = models.TextField(_("answer"))
     active = models.BooleanField(_("active"), default=True)
     search = SearchVectorField(null=True, editable=False)
