@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from prosa.agents import offline, runner
-from prosa.contracts import ApprovedAnswer, Turn
+from prosa.contracts import ApprovedAnswer, Handoff, Turn
 
 Make = Callable[..., Turn]
 WORDS = {"unknown": "Não sei dizer.", "offer_person": "Chamo alguém?"}
@@ -62,3 +62,37 @@ async def test_a_failing_lookup_costs_no_answer(turn: Make) -> None:
 )
 def test_a_business_without_words_still_answers_in_the_language(turn: Make, locale: str, word: str) -> None:
     assert word in offline.answer(turn(locale=locale)).replies[0].text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "quero falar com uma pessoa",
+        "Pode chamar um atendente?",
+        "Atendente!",
+        "quiero hablar con alguien",
+        "let me talk to a human, please",
+    ],
+)
+def test_who_asks_for_a_person_gets_one(turn: Make, text: str) -> None:
+    result = offline.answer(turn(text, words={"handoff": "Já chamo."}), [ApprovedAnswer(1, "x", "Resposta.", 0.99)])
+    assert result.handoff == Handoff("the customer asked for a person")
+    assert result.replies[0].text == "Já chamo."
+
+
+@pytest.mark.parametrize("text", ["Sim, por favor!", "sí", "quero", "Yes please"])
+def test_yes_to_our_offer_brings_a_person(turn: Make, text: str) -> None:
+    offered = [("customer", "tem?"), ("bot", "Não sei dizer. Chamo alguém?")]
+    assert offline.answer(turn(text, words=WORDS, history=offered)).handoff
+    assert not offline.answer(
+        turn(text, words=WORDS, history=[*offered, ("customer", "deixa"), ("bot", "Ok!")])
+    ).handoff
+    assert not offline.answer(turn(text, words=WORDS)).handoff
+
+
+@pytest.mark.parametrize(
+    "text", ["qual o preço por pessoa?", "serve para uma pessoa idosa?", "simples assim", "sim, mas qual o prazo?"]
+)
+def test_other_words_bring_nobody(turn: Make, text: str) -> None:
+    offered = [("bot", "Não sei dizer. Chamo alguém?")]
+    assert offline.answer(turn(text, words=WORDS, history=offered)).handoff is None

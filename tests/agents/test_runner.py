@@ -12,7 +12,7 @@ from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.usage import RequestUsage
 
 from prosa.agents import answer, llm, runner
-from prosa.contracts import ApprovedAnswer, Turn, TurnResult
+from prosa.contracts import ApprovedAnswer, Handoff, Turn, TurnResult
 from prosa.simulator.fake_llm import Control
 
 Make = Callable[..., Turn]
@@ -208,6 +208,23 @@ async def test_anthropic_is_asked_where_it_is_told_to(
     assert request.path == "/v1/messages"
     assert request.body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "oi"}]}]
     assert "Flor & Pele" in str(request.body["system"])
+
+
+@pytest.mark.parametrize("model", ["openai-chat:stub", "openai:stub", "google:gemini-2.5-flash"])
+async def test_a_model_may_ask_for_a_person(models: Control, turn: Make, model: str) -> None:
+    result = await runner.run(turn("Quero falar com uma pessoa", model=model))
+    assert result.model == model
+    assert result.handoff == Handoff("Quero falar com uma pessoa")
+    assert result.replies[0].text == "Certo. Uma pessoa da equipe vai continuar a conversa por aqui."
+    assert (await runner.run(turn(model=model))).handoff is None
+
+
+async def test_a_model_that_knows_no_tools_is_asked_without(models: Control, turn: Make) -> None:
+    for requests in (2, 3):
+        result = await runner.run(turn(model="openai-chat:stub-toolless"))
+        assert attempts(result) == [("openai-chat:stub-toolless", "ok")]
+        assert len(models.requests) == requests
+    assert "tools" not in models.requests[-1].body
 
 
 async def test_offline_ends_the_chain(models: Control, turn: Make) -> None:

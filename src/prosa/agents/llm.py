@@ -36,13 +36,14 @@ CONNECT_SECONDS = 10.0
 """A server that does not take the connection within this time is not there."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mind:
-    """A model ready to be asked. Models behind one address share one breaker."""
+    """A model ready to be asked. Models behind one address share one breaker. ``tools``: False once it refused them."""
 
     name: str
     model: Model[Any]
     breaker: Breaker
+    tools: bool = True
 
 
 @dataclass

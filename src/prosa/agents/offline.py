@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from prosa.contracts import ApprovedAnswer, Json, Reply, Turn, TurnResult, Usage
+from prosa.agents import handoff
+from prosa.contracts import ApprovedAnswer, Handoff, Json, Reply, Turn, TurnResult, Usage
 
 FLOOR = 0.35
 """Score under which an approved answer is not taken for the answer to the question."""
@@ -14,30 +15,39 @@ _WORDS = {
     "pt": {
         "unknown": "Não tenho essa informação agora e prefiro não inventar.",
         "offer_person": "Posso chamar uma pessoa da equipe para ajudar você?",
+        "handoff": "Certo. Uma pessoa da equipe vai continuar a conversa por aqui.",
     },
     "es": {
         "unknown": "No tengo esa información ahora y prefiero no inventarla.",
         "offer_person": "¿Quiere que llame a una persona del equipo?",
+        "handoff": "De acuerdo. Una persona del equipo va a continuar la conversación por aquí.",
     },
     "en": {
         "unknown": "I do not have that information right now, and I would rather not guess.",
         "offer_person": "Shall I bring in a person of the team?",
+        "handoff": "All right. A person of the team will continue the conversation here.",
     },
 }
 
 
-def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
-    """Say the best of ``approved`` word by word, or that we do not know. Never anything else.
+def word(turn: Turn, key: str) -> str:
+    """A fixed sentence: the business's own (``turn.words``), else ours in the turn's language."""
+    return turn.words.get(key, "").strip() or _WORDS.get(turn.locale[:2].lower(), _WORDS["en"])[key]
 
-    ``turn.words`` wins over the sentences kept here for a business that has none.
-    """
+
+def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
+    """Bring in a person who was asked for; else say the best of ``approved`` word by word, or that we do not know."""
     best = max(approved, key=lambda entry: entry.score, default=None)
-    trace: Json
-    if best is not None and best.score >= FLOOR and best.answer.strip():
+    wish: Handoff | None = None
+    trace: Json = {"sources": []}
+    if handoff.asked_plainly(turn, word(turn, "offer_person")):
+        wish = Handoff("the customer asked for a person")
+        text = word(turn, "handoff")
+        trace["offline"] = "handoff"
+    elif best is not None and best.score >= FLOOR and best.answer.strip():
         text = best.answer.strip()
         trace = {"offline": "approved", "sources": [best.id]}
     else:
-        own = _WORDS.get(turn.locale[:2].lower(), _WORDS["en"])
-        text = " ".join(turn.words.get(key, "").strip() or own[key] for key in ("unknown", "offer_person"))
-        trace = {"offline": "unknown", "sources": []}
-    return TurnResult(replies=(Reply(text),), model="offline", usage=Usage(cost=Decimal(0)), trace=trace)
+        text = f"{word(turn, 'unknown')} {word(turn, 'offer_person')}"
+        trace["offline"] = "unknown"
+    return TurnResult(replies=(Reply(text),), model="offline", handoff=wish, usage=Usage(cost=Decimal(0)), trace=trace)

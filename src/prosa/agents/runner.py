@@ -16,10 +16,11 @@ from decimal import Decimal
 import aiohttp
 from genai_prices import calc_price
 from pydantic_ai.direct import model_request
-from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, ModelTimeoutError
 from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import ModelRequestParameters
 
-from prosa.agents import answer, guidelines, llm, memory, offline
+from prosa.agents import answer, guidelines, handoff, llm, memory, offline
 from prosa.contracts import ApprovedAnswer, Json, Reply, Turn, TurnResult, Usage
 from prosa.errors import ConfigurationError
 
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 close = llm.close
 
+_TOOLS = ModelRequestParameters(function_tools=[handoff.TOOL])
 _LOOKUP_SECONDS = 3.0
 _SHORTEST_TRY = 0.2  # seconds left under which asking another model is not worth the request
 _KEY = re.compile(r"(?:sk|pk|rk|gsk|xai)-[\w*-]{4,}|AIza[\w-]{8,}|Bearer\s+\S+", re.IGNORECASE)
@@ -62,7 +64,7 @@ async def run(turn: Turn) -> TurnResult:
         if left < _SHORTEST_TRY:
             trace["attempts"].append(_attempt(name, started, "the turn's deadline is over", status="deadline"))
             break
-        result = await _ask(name, asked, min(turn.request_deadline, left), trace, spent)
+        result = await _ask(name, turn, asked, min(turn.request_deadline, left), trace, spent)
         if result is not None:
             break
     if result is None:
@@ -81,7 +83,7 @@ async def run(turn: Turn) -> TurnResult:
 
 
 async def _ask(
-    name: str, asked: list[ModelMessage], deadline: float, trace: Json, spent: list[Usage]
+    name: str, turn: Turn, asked: list[ModelMessage], deadline: float, trace: Json, spent: list[Usage]
 ) -> TurnResult | None:
     """One request to one model; None when it gave no answer, with the reason in ``trace``.
 
@@ -94,6 +96,10 @@ async def _ask(
         logger.error("Model %s cannot be used: %s", name, str(error).replace("\n", " "))  # noqa: TRY400  the text is the whole story
         trace["attempts"].append(_attempt(name, began, str(error), status="unavailable"))
         return None
+    except Exception as error:  # noqa: BLE001  an SDK may dislike a name or an address in its own way
+        logger.error("Model %s cannot be made (%s)", name, type(error).__name__)  # noqa: TRY400  it may hold a key
+        trace["attempts"].append(_attempt(name, began, _explained(error, deadline), status="unavailable"))
+        return None
     if not mind.breaker.allows():
         trace["attempts"].append(
             _attempt(name, began, "it failed several times and is being left alone", status="open")
@@ -101,7 +107,7 @@ async def _ask(
         return None
     try:
         async with asyncio.timeout(deadline):
-            response = await model_request(mind.model, asked)
+            response = await _request(mind, asked)
     except asyncio.CancelledError:
         mind.breaker.abandoned()
         raise
@@ -114,8 +120,9 @@ async def _ask(
     mind.breaker.succeeded()
     spent.append(_usage(response))
     trace["price"] = "unknown" if any(usage.cost is None for usage in spent) else "known"
+    wish = handoff.wished(response)
     try:
-        text, notes = answer.fit(response.text or "")
+        text, notes = answer.fit(response.text or (offline.word(turn, "handoff") if wish else ""))
     except answer.Nonsense as error:
         logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
         trace["attempts"].append(_attempt(name, began, str(error), status="nonsense"))
@@ -123,7 +130,19 @@ async def _ask(
     trace["attempts"].append(_attempt(name, began))
     trace["finish_reason"] = response.finish_reason
     trace |= notes
-    return TurnResult(replies=(Reply(text),), model=name)
+    return TurnResult(replies=(Reply(text),), model=name, handoff=wish)
+
+
+async def _request(mind: llm.Mind, asked: list[ModelMessage]) -> ModelResponse:
+    """Ask with the tool; without it a server that says it knows no tools. That answer cost nothing and was no failure."""
+    if mind.tools:
+        try:
+            return await model_request(mind.model, asked, model_request_parameters=_TOOLS)
+        except ModelHTTPError as error:
+            if error.status_code not in {400, 404, 422} or "tool" not in str(error.body).lower():
+                raise
+            mind.tools = False
+    return await model_request(mind.model, asked)
 
 
 def _judge(mind: llm.Mind, error: Exception) -> None:
@@ -202,7 +221,7 @@ def _attempt(name: str, began: float, error: str = "", *, status: int | str | No
 def _status(error: Exception) -> int | str:
     if isinstance(error, ModelHTTPError):
         return error.status_code
-    return "timeout" if isinstance(error, TimeoutError) else "error"
+    return "timeout" if isinstance(error, (TimeoutError, ModelTimeoutError)) else "error"
 
 
 def _explained(error: Exception, deadline: float) -> str:

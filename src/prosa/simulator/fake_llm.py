@@ -8,7 +8,8 @@ Misbehaviour is asked for by words in the model's name (``stub-late-300ms``, ``s
 the header ``x-fake-llm`` of a request, or from Python with ``control.next("500")``. The words:
 ``late-<n>ms`` and ``late-<n>s`` answer late; ``401`` ``429`` ``500`` ``503`` answer that status; ``drop`` hangs up after
 accepting; ``malformed`` answers half a JSON document; ``empty`` answers nothing, ``blank`` white space, ``50k``
-50,000 characters, ``think`` with a leaked thought.
+50,000 characters, ``think`` with a leaked thought; ``toolless`` refuses
+requests that offer tools, as small local models do.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from prosa.contracts import Json
 from prosa.errors import BadInput
 from prosa.simulator import fake_llm_gemini as gemini
 from prosa.simulator import fake_llm_openai as openai
-from prosa.simulator.fake_llm_script import Prompt, reply
+from prosa.simulator.fake_llm_script import Prompt, call, reply
 from prosa.simulator.wire import HANG_UP, Receive, Request, Response, Scope, Send, json_response, serve
 
 MODELS: Final = ["stub", "gpt-4o-mini", "text-embedding-3-small"]
 _MISCHIEF: Final = re.compile(
-    r"(?:^|-)(?:late-(?P<late>\d+)(?P<unit>ms|s)|(?P<status>401|429|500|503)|(?P<way>drop|malformed|empty|blank|50k|think))(?=-|$)"
+    r"(?:^|-)(?:late-(?P<late>\d+)(?P<unit>ms|s)|(?P<status>401|429|500|503)|(?P<way>drop|malformed|empty|blank|50k|think|toolless))(?=-|$)"
 )
 _GEMINI: Final = re.compile(
     r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent)$"
@@ -108,6 +109,8 @@ async def _answer(request: Request) -> Response:
         control.requests.append(Recorded(request.path, headers, body))
         mischief = "-".join((model, request.headers.get("x-fake-llm", ""), control.draw()))
         answer, say = await _misbehave(mischief, error)
+        if "-toolless" in mischief and body.get("tools"):
+            raise BadInput(f"{model} does not support tools")  # noqa: TRY301
         if answer is None:
             answer = _gemini(request, body, model, match["verb"], say) if match else _openai(request, body, model, say)
     except BadInput as wrong:
@@ -122,12 +125,14 @@ def _openai(request: Request, body: Json, model: str, say: Callable[[Prompt], st
         asked = openai.chat_prompt(body)
         if body.get("stream"):
             return events(chunks=openai.completion_stream(body, say(asked), asked, number))
-        return json_response(openai.completion(model, say(asked), asked, number))
+        called = call(asked, openai.tools(body))
+        return json_response(openai.completion(model, say(asked), asked, number, call=called))
     if request.path.endswith("/responses"):
         asked = openai.responses_prompt(body)
         if body.get("stream"):
             return events(chunks=openai.response_stream(model, say(asked), asked, number))
-        return json_response(openai.response(model, say(asked), asked, number))
+        called = call(asked, openai.tools(body))
+        return json_response(openai.response(model, say(asked), asked, number, call=called))
     if request.path.endswith("/embeddings"):
         return json_response(openai.embeddings(body))
     return json_response(openai.error(404, f"Unknown request URL: POST {request.path}."), 404)
@@ -137,7 +142,8 @@ def _gemini(request: Request, body: Json, model: str, verb: str, say: Callable[[
     number = next(_numbers)
     asked = gemini.prompt(body)
     if verb == "generateContent":
-        return json_response(gemini.generated(model, say(asked), asked, number))
+        called = call(asked, gemini.tools(body))
+        return json_response(gemini.generated(model, say(asked), asked, number, call=called))
     events = request.params().get("alt") == "sse"
     return Response(
         content_type="text/event-stream" if events else "application/json",
@@ -160,7 +166,7 @@ async def _misbehave(words: str, error: Error) -> tuple[Response | None, Callabl
             spoilt = HANG_UP
         elif found["way"] == "malformed":
             spoilt = Response(200, b'{"id": "chatcmpl-fake", "choices": [{"index": 0, "mess')
-        else:
+        elif found["way"] in _SPOILT:
             say = _SPOILT[found["way"]]
     return spoilt, say
 

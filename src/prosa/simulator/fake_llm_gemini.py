@@ -41,10 +41,26 @@ def error(status: int, message: str) -> Json:
     return {"error": {"code": status, "message": message, "status": _STATUS.get(status, "UNKNOWN")}}
 
 
-def generated(model: str, text: str, asked: Prompt, number: int, *, finish: str | None = "STOP") -> Json:
-    """One answer, or one piece of a streamed answer (``finish`` None)."""
+def tools(body: Json) -> list[str]:
+    """The names of the functions a request offers."""
+    given = body.get("tools")
+    lists = (
+        [tool.get("functionDeclarations") for tool in given if isinstance(tool, dict)]
+        if isinstance(given, list)
+        else []
+    )
+    return [
+        str(tool["name"]) for declared in lists if isinstance(declared, list) for tool in declared if "name" in tool
+    ]
+
+
+def generated(
+    model: str, text: str, asked: Prompt, number: int, *, finish: str | None = "STOP", call: str = ""
+) -> Json:
+    """One answer, or one piece of a streamed answer (``finish`` None); ``call`` names a tool to call instead."""
     spent = len(text) // 4 + 1
-    candidate: Json = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}
+    part: Json = {"functionCall": {"name": call, "args": {"reason": asked.question[:200]}}} if call else {"text": text}
+    candidate: Json = {"content": {"role": "model", "parts": [part]}, "index": 0}
     if finish:
         candidate["finishReason"] = finish
     return {

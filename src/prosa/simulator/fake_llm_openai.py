@@ -52,15 +52,28 @@ def error(status: int, message: str) -> Json:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def completion(model: str, text: str, prompt: Prompt, number: int) -> Json:
-    """The answer of ``POST /v1/chat/completions``."""
+def tools(body: Json) -> list[str]:
+    """The names of the functions a request offers (Chat Completions nests them, Responses does not)."""
+    given = body.get("tools")
+    offered = [tool for tool in given if isinstance(tool, dict)] if isinstance(given, list) else []
+    named = [tool.get("function") if isinstance(tool.get("function"), dict) else tool for tool in offered]
+    return [str(tool["name"]) for tool in named if "name" in tool]
+
+
+def completion(model: str, text: str, prompt: Prompt, number: int, *, call: str = "") -> Json:
+    """The answer of ``POST /v1/chat/completions``; ``call`` names a tool to call instead."""
     message: Json = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    if call:
+        function = {"name": call, "arguments": _arguments(prompt)}
+        message |= {"content": None, "tool_calls": [{"id": f"call_{number}", "type": "function", "function": function}]}
     return {
         "id": f"chatcmpl-fake{number}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "choices": [
+            {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if call else "stop"}
+        ],
         "usage": _chat_usage(prompt, text),
         "service_tier": "default",
         "system_fingerprint": None,
@@ -89,8 +102,8 @@ async def completion_stream(body: Json, text: str, prompt: Prompt, number: int) 
     yield b"data: [DONE]\n\n"
 
 
-def response(model: str, text: str, prompt: Prompt, number: int, *, status: str = "completed") -> Json:
-    """The answer of ``POST /v1/responses``."""
+def response(model: str, text: str, prompt: Prompt, number: int, *, status: str = "completed", call: str = "") -> Json:
+    """The answer of ``POST /v1/responses``; ``call`` names a tool to call instead."""
     spent = len(text) // 4 + 1
     done = status == "completed"
     return {
@@ -99,7 +112,7 @@ def response(model: str, text: str, prompt: Prompt, number: int, *, status: str 
         "created_at": int(time.time()),
         "status": status,
         "model": model,
-        "output": [_output(text, number)] if done else [],
+        "output": [_call(call, prompt, number) if call else _output(text, number)] if done else [],
         "error": None,
         "incomplete_details": None,
         "instructions": None,
@@ -229,6 +242,15 @@ def _output(text: str, number: int) -> Json:
         "status": "completed",
         "content": content,
     }
+
+
+def _call(name: str, prompt: Prompt, number: int) -> Json:
+    called = {"name": name, "arguments": _arguments(prompt), "call_id": f"call_{number}", "id": f"fc_{number}"}
+    return called | {"type": "function_call", "status": "completed"}
+
+
+def _arguments(prompt: Prompt) -> str:
+    return json.dumps({"reason": prompt.question[:200]}, ensure_ascii=False)
 
 
 def _chat_usage(prompt: Prompt, text: str) -> Json:

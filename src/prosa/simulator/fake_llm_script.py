@@ -61,6 +61,12 @@ def reply(prompt: Prompt) -> str:
     return (greeting if first else "") + (understood.format(heard) if heard else "") + (" ".join(facts) or unknown)
 
 
+def call(prompt: Prompt, tools: Sequence[str]) -> str:
+    """The tool to call instead of answering: one about a person, when the question is for a person; else none."""
+    wanted = {"pessoa", "atendente", "humano", "persona", "person", "human"} & set(_fold(prompt.question))
+    return next((name for name in tools if wanted and "person" in name), "")
+
+
 def language(text: str) -> str:
     """``pt``, ``es`` or ``en``, by common words; ``pt`` when nothing tells."""
     words = _fold(text)
