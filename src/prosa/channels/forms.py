@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.widgets import UnfoldAdminPasswordInput, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
 from prosa.channels.base import Credential, Provider
 from prosa.channels.models import Inbox
@@ -111,7 +111,7 @@ def form_for(provider: Provider | None) -> type[InboxForm]:
 def _field(credential: Credential) -> forms.CharField:
     attributes = {"autocomplete": "new-password" if credential.secret else "off", "spellcheck": "false"}
     widget = (
-        UnfoldAdminPasswordInput(attrs=attributes, render_value=False)
+        UnfoldAdminPasswordWidget(attrs=attributes, render_value=False)
         if credential.secret
         else UnfoldAdminTextInputWidget(attrs=attributes)
     )

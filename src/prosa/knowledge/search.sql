@@ -1,15 +1,15 @@
 -- name: approved
 -- The share of the question's terms each answer covers: whole when its question has the term, 0.6 when only its text does.
 -- A term matches by its stem in any of the three languages, or as it is, with and without the ending of a plural ("forms").
+-- Of equal scores the shorter question wins: it is about less else.
 WITH term AS MATERIALIZED (
     SELECT prosa_query(t.term, t.forms, '') AS anywhere, prosa_query(t.term, t.forms, ':A') AS in_question
     FROM unnest(%(terms)s::text[], %(forms)s::text[]) AS t (term, forms)
 ), found AS (
     SELECT a.id, a.question, a.answer,
-           sum(CASE WHEN a.search @@ t.in_question THEN 1 WHEN a.search @@ t.anywhere THEN 0.6 ELSE 0 END) / cardinality(%(terms)s::text[]) AS score,
-           sum(ts_rank(a.search, t.anywhere, 2)) AS rank
+           sum(CASE WHEN a.search @@ t.in_question THEN 1 WHEN a.search @@ t.anywhere THEN 0.6 ELSE 0 END) / cardinality(%(terms)s::text[]) AS score
     FROM prosa_knowledge_approvedanswer a CROSS JOIN term t
     WHERE a.business_id = %(business_id)s AND a.active AND a.search @@ t.anywhere
     GROUP BY a.id, a.question, a.answer
 )
-SELECT id, question, answer, score::float8 FROM found ORDER BY score DESC, rank DESC, id LIMIT %(limit)s
+SELECT id, question, answer, score::float8 FROM found ORDER BY score DESC, length(question), id LIMIT %(limit)s
