@@ -60,11 +60,11 @@ class _Column:
     def __init__(self, values: Sequence[object]) -> None:
         self.values = values
 
-    def parts(self) -> list[bytes]:
+    def _parts(self) -> list[bytes]:
         raise NotImplementedError
 
     def packed(self) -> bytes:
-        parts = self.parts()
+        parts = self._parts()
         oid = postgres.types[self.element].oid
         return _HEADER(1, 1, oid, len(self.values), 1) + b"".join(parts) if parts else _HEADER(0, 0, oid, 0, 0)[:12]
 
@@ -83,7 +83,7 @@ class Texts(_Column):
 
     element = "text"
 
-    def parts(self) -> list[bytes]:
+    def _parts(self) -> list[bytes]:
         out = []
         for value in self.values:
             if value is None:
@@ -100,7 +100,7 @@ class Blobs(_Column):
 
     element = "bytea"
 
-    def parts(self) -> list[bytes]:
+    def _parts(self) -> list[bytes]:
         out = []
         for value in self.values:
             if value is None:
@@ -114,7 +114,7 @@ class Blobs(_Column):
 class _Fixed(_Column):
     pack: ClassVar[struct.Struct]
 
-    def parts(self) -> list[bytes]:
+    def _parts(self) -> list[bytes]:
         pack, size = self.pack.pack, self.pack.size - 4
         return [_NULL if value is None else pack(size, value) for value in self.values]
 

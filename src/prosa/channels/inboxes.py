@@ -76,7 +76,8 @@ class Inboxes:
             try:
                 credentials = encryption.decrypt(sealed)
             except ConfigurationError as error:
-                log.error("Inbox %s/%s is out of service: %s", kind, slug, str(error).split("\n")[0])
+                log.error(  # noqa: TRY400 - the reason is the message
+                    "Inbox %s/%s is out of service: %s", kind, slug, str(error).split("\n")[0])
                 continue
             known = base.registered().get(kind)
             waits = known.quiet if known else True

@@ -290,7 +290,7 @@ class Dispatcher:
         self.counters.dead += 1
         log.error("Work on conversation %d (%s) failed %d times and is a dead letter now.", conversation_id, lane.name.lower(), LAST_ATTEMPT)
         if self._on_dead is not None:
-            task: asyncio.Task[None] = asyncio.ensure_future(self._on_dead(conversation_id, lane))  # type: ignore[assignment]
+            task = asyncio.ensure_future(self._on_dead(conversation_id, lane))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
 

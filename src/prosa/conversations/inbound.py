@@ -22,7 +22,17 @@ from asgiref.sync import async_to_sync
 from prosa import conf, postgres, sql
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
-from prosa.contracts import Identity, InboundMessage, InboxConfig, Parsed, Receipt, WebhookRequest
+from prosa.contracts import (
+    Identity,
+    IdentityChange,
+    InboundMessage,
+    InboxConfig,
+    Notice,
+    Parsed,
+    Receipt,
+    Takeover,
+    WebhookRequest,
+)
 from prosa.conversations import ownership
 from prosa.errors import BadInput, TemporaryError
 from prosa.postgres.connections import Connection, connect, fetch_one
@@ -48,6 +58,9 @@ class Unavailable(TemporaryError):
     """PostgreSQL cannot take the message now; the provider should send it again."""
 
 
+Report = Takeover | IdentityChange | Notice
+
+
 @dataclass(slots=True, eq=False)
 class Arrival:
     """One webhook on its way to the database. ``event_id`` is set when it is stored already (replay)."""
@@ -61,7 +74,7 @@ class Arrival:
     event_id: int | None = None
     messages: list[tuple[InboxConfig, InboundMessage]] = field(default_factory=list)
     receipts: list[tuple[InboxConfig, Receipt]] = field(default_factory=list)
-    others: list[tuple[InboxConfig, Any]] = field(default_factory=list)
+    others: list[tuple[InboxConfig, Report]] = field(default_factory=list)
     """Takeovers, identity changes and notices: rare, written one by one."""
     done: asyncio.Future[None] | None = None
 
@@ -74,11 +87,15 @@ class Arrival:
 class Reader(Protocol):
     """What reading a webhook needs of a provider."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """As in ``base.Provider``."""
 
-    def parse(self, body: bytes, content_type: str = "") -> Parsed: ...
+    def parse(self, body: bytes, content_type: str = "") -> Parsed:
+        """As in ``base.Provider``."""
 
-    def verify(self, inbox: InboxConfig, request: WebhookRequest) -> bool: ...
+    def verify(self, inbox: InboxConfig, request: WebhookRequest) -> bool:
+        """As in ``base.Provider``."""
 
 
 def read(provider: Reader, inbox: InboxConfig, known: Inboxes, request: WebhookRequest) -> Arrival:
@@ -116,7 +133,8 @@ def read(provider: Reader, inbox: InboxConfig, known: Inboxes, request: WebhookR
     for receipt in parsed.receipts:
         if target := route(receipt.routing_key):
             arrival.receipts.append((target, receipt))
-    for other in (*parsed.changes, *parsed.takeovers, *parsed.notices):
+    others: tuple[Report, ...] = (*parsed.changes, *parsed.takeovers, *parsed.notices)
+    for other in others:
         if target := route(other.routing_key):
             arrival.others.append((target, other))
     return arrival

@@ -169,7 +169,7 @@ class Turns:
         typing = self._show_typing(context)
         thinking = asyncio.ensure_future(self._think(context.turn))
         if self.dispatcher is not None and claim.superseded < MOST_SUPERSEDED:
-            self.dispatcher.on_news(claim, thinking.cancel)
+            self.dispatcher.on_news(claim, lambda: _cancel(thinking))
         try:
             async with asyncio.timeout(context.turn.turn_deadline + GRACE_S):
                 return await thinking
@@ -307,6 +307,10 @@ class Turns:
             with contextlib.suppress(psycopg.Error):
                 async with self._pool.connection() as connection, connection.transaction():
                     await ownership.move(connection, conversation_id, Move.HAND_OFF, "system", reason="turn_failed")
+
+
+def _cancel(task: asyncio.Future[TurnResult]) -> None:
+    task.cancel()
 
 
 def _judge(context: Context, claim: Claim, result: TurnResult | None, *, state: str, epoch: int, newer: bool) -> str:

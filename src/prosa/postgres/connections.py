@@ -35,9 +35,8 @@ async def _prepare(connection: Connection) -> None:
 async def connect(dsn: str, name: str = "prosa", **options: str) -> Connection:
     """One connection. ``options`` are PostgreSQL settings (``lock_timeout="200ms"``)."""
     settings = " ".join(f"-c {key}={value}" for key, value in options.items())
-    connection = await AsyncConnection.connect(
-        dsn, autocommit=True, application_name=name, connect_timeout=5, **({"options": settings} if settings else {})
-    )
+    extra: dict[str, Any] = {"options": settings} if settings else {}
+    connection = await AsyncConnection.connect(dsn, autocommit=True, application_name=name, connect_timeout=5, **extra)
     await _prepare(connection)
     return connection
 
