@@ -7,7 +7,9 @@ never importing Django itself.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -15,11 +17,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from prosa.errors import ConfigurationError
+from prosa.postgres.embedded import make_folder
+
+if TYPE_CHECKING:
+    from prosa import conf
 
 PARENT = "PROSA_PARENT_PID"
 PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -100,6 +107,27 @@ def free_port(host: str, port: int) -> None:
             ) from None
 
 
+@contextlib.contextmanager
+def only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data dir's lock: a second ``up`` would lose PostgreSQL when the first one stops.
+
+    :raises ConfigurationError: another ``prosa up`` holds it.
+    """
+    make_folder(data_dir)
+    with (data_dir / "up.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ConfigurationError(
+                f"Prosa already runs from {data_dir} (process {file.read().strip() or 'unknown'}).\nStop it, or choose another folder: prosa up --data-dir …"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
 def loopback(host: str) -> bool:
     """Can only this machine reach a server bound to ``host``?"""
     return host in {"localhost", "::1"} or host.startswith("127.")
@@ -115,6 +143,13 @@ def main(*, demo: bool) -> None:
     from prosa import conf
 
     settings = conf.load()
+    with only_one(settings.data_dir):
+        _prepare(settings, demo=demo)
+
+
+def _prepare(settings: conf.Settings, *, demo: bool) -> None:
+    from prosa import conf
+
     free_port(settings.host, settings.port)
     local = loopback(settings.host)
     if local:

@@ -8,7 +8,6 @@ children sit in sessions of their own, so that Ctrl-C reaches only this process,
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import json
 import os
@@ -26,8 +25,7 @@ from typing import IO, Any
 
 from rich.console import Console
 
-from prosa.cli.boot import EVERYWHERE, PARENT, loopback
-from prosa.errors import ConfigurationError
+from prosa.cli.boot import EVERYWHERE, PARENT, loopback, only_one
 from prosa.postgres.embedded import Cluster
 
 DRAIN_S = 30.0
@@ -48,7 +46,7 @@ def up(*, demo: bool) -> int:
     ready, code = _prepare(console, signals, environment, demo=demo)
     if ready is None:
         return code
-    with _only_one(Path(ready["data_dir"])):
+    with only_one(Path(ready["data_dir"])):
         if loopback(ready["host"]):
             environment.setdefault("PROSA_DEVELOPMENT", "1")
         children = [Child("web", environment), Child("worker", environment)]
@@ -164,24 +162,6 @@ def _progress(console: Console) -> Iterator[Any]:
         return
     with console.status("Starting Prosa…") as status:
         yield status.update
-
-
-@contextlib.contextmanager
-def _only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the data dir's lock: the first to stop would take PostgreSQL away from a second ``up``."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "up.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ConfigurationError(
-                f"Prosa already runs from {data_dir} (process {file.read().strip() or 'unknown'}).\nStop it, or choose another folder: prosa up --data-dir …"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def _wait_for_web(ready: dict[str, Any], children: list[Child], signals: Signals) -> bool:

@@ -92,7 +92,7 @@ def secret_key(settings: Settings) -> str:
 
 def _write_once(path: Path, text: str) -> None:
     """Create ``path`` (0600) whole or not at all; whoever comes second keeps the first one's."""
-    _make_folder(path.parent)
+    make_folder(path.parent)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -106,7 +106,11 @@ def _write_once(path: Path, text: str) -> None:
         draft.unlink()
 
 
-def _make_folder(path: Path) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder of the data dir.
+
+    :raises ConfigurationError: it cannot be made.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -187,7 +191,7 @@ class Cluster:
         """
         if self.running():
             return False
-        _make_folder(self.directory.parent)
+        make_folder(self.directory.parent)
         with self._locked():
             if self.running():
                 return False

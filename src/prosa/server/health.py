@@ -20,8 +20,15 @@ def readyz(_request: HttpRequest) -> JsonResponse:
         missing = unapplied()
         workers = live_workers()
     except DatabaseError:
-        return JsonResponse(report, status=503)
+        return _unready(report)
     report |= {"database": "ok", "migrations": f"{len(missing)} to apply" if missing else "ok", "workers": workers}
     if missing or not workers:
-        return JsonResponse(report, status=503)
+        return _unready(report)
     return JsonResponse(report | {"status": "ok"})
+
+
+def _unready(report: dict[str, object]) -> JsonResponse:
+    response = JsonResponse(report, status=503)
+    # A probe asks every few seconds: Django would log each answer as an error.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001
+    return response

@@ -1,0 +1,100 @@
+"""One command runs everything, survives kills, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from installation import Installation, alive, free_port, prosa
+
+pytestmark = [pytest.mark.walk, pytest.mark.timeout(300)]
+
+
+def test_first_start_restarts_and_a_clean_stop(data_dir):
+    running = Installation(data_dir)
+    try:
+        said = running.said()
+        assert "Phone (simulator)" in said
+        assert f"http://127.0.0.1:{running.port}/webhook/whatsapp_cloud/demo/" in said
+        assert f"http://127.0.0.1:{running.port}/webhook/twilio/demo/" in said
+        password = re.search(r"password (\S+)", said)[1]
+        assert len(password) >= 12
+        running.until(running.ready, "readiness")
+        assert running.readiness()["workers"] == 1
+        assert running.get("/")[0] == running.get("/simulator/")[0] == running.get("/admin/login/")[0] == 200
+        assert running.get("/nothing/")[0] == 404
+
+        # A second one is refused before it touches anything.
+        other = prosa("up", "--data-dir", str(data_dir / "var"), "--port", str(free_port()), cwd=data_dir)
+        assert (other.returncode, "already runs" in other.stderr) == (2, True)
+        assert "Traceback" not in other.stderr
+
+        # Killed children come back.
+        for name in ("web", "worker"):
+            before = running.children()[name]
+            os.kill(before, signal.SIGKILL)
+            running.until(
+                lambda name=name, before=before: running.children().get(name, before) != before, f"another {name}"
+            )
+            assert f"The {name} process ended (killed by SIGKILL)" in running.said()
+        running.until(running.ready, "readiness after the kills")
+
+        assert prosa("doctor", "--json", cwd=data_dir, PROSA_DATA_DIR=str(data_dir / "var")).returncode == 0
+
+        children, postmaster = running.children(), running.postmaster()
+        assert running.stop() == 0
+        assert not any(alive(pid) for pid in [*children.values(), postmaster])
+        assert "Stopped." in running.said()
+    finally:
+        running.process.kill()
+
+
+def test_killed_outright_it_takes_its_children_along_and_the_next_one_recovers(data_dir):
+    again = Installation(data_dir)
+    try:
+        children = again.children()
+        again.process.kill()
+        again.process.wait()
+        deadline = time.monotonic() + 40
+        while any(alive(pid) for pid in children.values()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not any(alive(pid) for pid in children.values())
+        assert alive(again.postmaster())
+    finally:
+        again.process.kill()
+    first_words = again.said()
+    third = Installation(data_dir, again.port)
+    try:
+        # The password is shown once.
+        assert "password" in first_words
+        assert "password" not in third.said()
+        third.until(third.ready, "readiness after kill -9")
+        postmaster = third.postmaster()
+        third.process.send_signal(signal.SIGTERM)
+        assert third.process.wait(60) == 0
+        assert not alive(postmaster)
+    finally:
+        third.process.kill()
+
+
+def test_a_busy_port_is_told_in_two_lines(data_dir):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        refused = prosa("up", "--port", str(port), "--data-dir", str(data_dir / "var"), cwd=data_dir)
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        f"prosa: Port 127.0.0.1:{port} cannot be used: Address already in use.",
+        f"Choose another one: prosa up --port {port + 1}",
+    ]
+    assert not (data_dir / "var" / "postgres").exists()
