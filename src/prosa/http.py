@@ -17,6 +17,7 @@ import ipaddress
 import logging
 import socket
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -147,7 +148,9 @@ class Client:
             data, headers = orjson.dumps(json), {**(headers or {}), "Content-Type": "application/json"}
         elif files is not None:
             data = _form(data or {}, files)
-        response = await self._open(method, url, headers=headers, params=params, data=data, auth=auth, timeout=timeout)
+        if auth is not None:
+            headers = {**(headers or {}), **_basic(auth)}
+        response = await self._open(method, url, headers=headers, params=params, data=data, timeout=timeout)
         body = b"".join([chunk async for chunk in _chunks(method, response, limit)])
         return Response(response.status, _plain(response.headers), body)
 
@@ -169,19 +172,16 @@ class Client:
         :raises NotAllowed: an address on the way is refused, or there are too many.
         """
         origin = urlsplit(url)
-        current, sent = url, {"Accept-Encoding": "identity", **(headers or {})}
+        current, sent = url, {"Accept-Encoding": "identity", **(headers or {}), **(_basic(auth) if auth else {})}
         for _ in range(redirects + 1):
-            response = await self._open("GET", current, headers=sent, auth=auth, timeout=timeout)
+            response = await self._open("GET", current, headers=sent, timeout=timeout)
             target = response.headers.get("Location")
             if response.status not in REDIRECTS or not target:
                 break
             response.close()
             current = urljoin(current, target)
             if _origin(urlsplit(current)) != _origin(origin):
-                auth, sent = (
-                    None,
-                    {name: value for name, value in sent.items() if name.lower() not in ("authorization", "cookie")},
-                )
+                sent = {name: value for name, value in sent.items() if name.lower() not in ("authorization", "cookie")}
         else:
             raise NotAllowed(f"{origin.hostname} redirects too often.\nThe file was not fetched.")
         return Stream(response.status, _plain(response.headers), _chunks("GET", response, limit), response)
@@ -194,7 +194,6 @@ class Client:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         data: Any = None,
-        auth: tuple[str, str] | None = None,
         timeout: float,  # noqa: ASYNC109 -- the deadline is the connection's, not the task's
     ) -> aiohttp.ClientResponse:
         import aiohttp
@@ -213,7 +212,6 @@ class Client:
                 headers=headers,
                 params=params,
                 data=data,
-                auth=aiohttp.BasicAuth(*auth, encoding="utf-8") if auth else None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout, connect=connect),
             )
@@ -358,6 +356,10 @@ def _guarded_resolver(may_be_private: Callable[[Address], bool]) -> Any:
     return Guarded()
 
 
+def _basic(auth: tuple[str, str]) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(':'.join(auth).encode()).decode()}"}
+
+
 def _form(fields: Mapping[str, str], files: Mapping[str, File]) -> aiohttp.FormData:
     import aiohttp
 
@@ -436,10 +438,12 @@ def _addresses_of(urls: tuple[str, ...]) -> frozenset[Address]:
 
 
 def _configured_addresses() -> frozenset[Address]:
-    """What the operator named in the environment: the only private addresses that may be called."""
+    """What the operator named in the environment, and in development the simulator: no other private address is called."""
     from prosa.conf import settings  # pydantic takes its time; whoever only looks at a provider does not need it
 
     known = settings()
+    simulator = f"http://127.0.0.1:{known.port}" if known.development else ""
     return _addresses_of((
         known.whatsapp_graph_url, known.twilio_api_url, known.public_url, known.openai_base_url, known.gemini_base_url, known.anthropic_base_url,
+        simulator,
     ))  # fmt: skip
