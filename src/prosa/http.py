@@ -224,6 +224,11 @@ class Client:
             ) from error
         except aiohttp.InvalidURL:
             raise NotAllowed(f"The address at {address[0]} is not a valid URL.\nCorrect it.") from None
+        except ValueError:
+            # A line break in a pasted token; the message would show it.
+            raise NotAllowed(
+                f"The request to {address[0]} has a header that cannot be sent.\nEnter the credentials again."
+            ) from None
         except Exception as error:
             if _is_network(error):
                 breaker.worked()
