@@ -105,7 +105,9 @@ class Turns:
             context = replace(context, waiting=tuple(each for each in context.waiting if each not in old))
             if not context.waiting:
                 return Release()
-            context = replace(context, turn=replace(context.turn, question=tuple(each.line for each in context.waiting)))
+            context = replace(
+                context, turn=replace(context.turn, question=tuple(each.line for each in context.waiting))
+            )
         begun = time.perf_counter()
         result = await self._answer(claim, context)
         stages = {"queue_ms": claim.waited * 1000, "begin_ms": (begun - context.clock) * 1000}
@@ -119,17 +121,24 @@ class Turns:
             row = await fetch_one(connection, queries.context, {"conversation_id": conversation_id})
             if row is None:
                 return None
-            lines = await fetch_all(connection, queries.lines, {"conversation_id": conversation_id, "history": HISTORY_LINES})
+            lines = await fetch_all(
+                connection, queries.lines, {"conversation_id": conversation_id, "history": HISTORY_LINES}
+            )
         (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
          request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, version) = row  # fmt: skip
         waiting = sorted(
-            (_Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "") for row in lines if row[5]),
+            (
+                _Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "")
+                for row in lines
+                if row[5]
+            ),
             key=lambda each: (each.line.at, each.id),
         )
-        history = sorted((Line(row[1], row[3], row[4], row[0]) for row in lines if not row[5]), key=lambda line: line.id)
+        history = sorted(
+            (Line(row[1], row[3], row[4], row[0]) for row in lines if not row[5]), key=lambda line: line.id
+        )
         inbox = self._inboxes.get(inbox_id)
         settings = conf.settings()
-        sentences = words(locale)
         turn = Turn(
             business_name=business,
             locale=locale,
@@ -141,11 +150,12 @@ class Turns:
             guideline_version=version,
             customer_name=customer,
             model=model or settings.model,
-            fallback_models=tuple(part.strip() for part in fallbacks.split(",") if part.strip()) or settings.fallback_models,
+            fallback_models=tuple(part.strip() for part in fallbacks.split(",") if part.strip())
+            or settings.fallback_models,
             history_tokens=history_tokens,
             request_deadline=float(request_deadline),
             turn_deadline=float(turn_deadline),
-            words={"unknown": sentences["unknown"], "offer_person": sentences["offer_person"]},
+            words=words(locale),
             approved=self._approved(business_id),
         )
         return Context(
@@ -210,26 +220,47 @@ class Turns:
 
     # ── finish ──
 
-    async def _finish(self, claim: Claim, context: Context, result: TurnResult | None, stages: dict[str, float]) -> Release:
+    async def _finish(
+        self, claim: Claim, context: Context, result: TurnResult | None, stages: dict[str, float]
+    ) -> Release:
         begun = time.perf_counter()
         bubbles = self._compose(context, result) if result is not None else []
         async with self._pool.connection() as connection, connection.transaction():
             held = await fetch_one(
                 connection,
                 queries.hold,
-                {"conversation_id": context.conversation_id, "dispatch_id": claim.id, "owner": claim.owner, "claim": claim.claim},
+                {
+                    "conversation_id": context.conversation_id,
+                    "dispatch_id": claim.id,
+                    "owner": claim.owner,
+                    "claim": claim.claim,
+                },
             )
             if held is None or not held[2]:
-                log.warning("Conversation %d was given to another worker meanwhile; this answer is dropped.", context.conversation_id)
+                log.warning(
+                    "Conversation %d was given to another worker meanwhile; this answer is dropped.",
+                    context.conversation_id,
+                )
                 return RELEASED
             outcome = _judge(context, claim, result, state=held[0], epoch=held[1], newer=held[3])
             epoch = context.epoch
             if result is not None and outcome == "answered" and result.handoff is not None:
-                moved = await ownership.move(connection, context.conversation_id, Move.HAND_OFF, "bot", reason=result.handoff.reason, team=result.handoff.team)
+                moved = await ownership.move(
+                    connection,
+                    context.conversation_id,
+                    Move.HAND_OFF,
+                    "bot",
+                    reason=result.handoff.reason,
+                    team=result.handoff.team,
+                )
                 epoch = moved[1] if moved else epoch
                 await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})
             said = bubbles if outcome == "answered" else []
-            stages = {**stages, **(result.stages if result else {}), "total_ms": (time.perf_counter() - context.clock) * 1000}
+            stages = {
+                **stages,
+                **(result.stages if result else {}),
+                "total_ms": (time.perf_counter() - context.clock) * 1000,
+            }
             row = await fetch_one(
                 connection,
                 queries.finish,
@@ -275,7 +306,12 @@ class Turns:
             held = await fetch_one(
                 connection,
                 queries.hold,
-                {"conversation_id": context.conversation_id, "dispatch_id": claim.id, "owner": claim.owner, "claim": claim.claim},
+                {
+                    "conversation_id": context.conversation_id,
+                    "dispatch_id": claim.id,
+                    "owner": claim.owner,
+                    "claim": claim.claim,
+                },
             )
             if held is None or not held[2] or held[1] != context.epoch:
                 return RELEASED if held is None or not held[2] else Release()
@@ -297,7 +333,12 @@ class Turns:
         async with self._pool.connection() as connection:
             await connection.execute(
                 queries.settle,
-                {"conversation_id": context.conversation_id, "business_id": context.business_id, "ids": [each.id for each in messages], "reason": reason},
+                {
+                    "conversation_id": context.conversation_id,
+                    "business_id": context.business_id,
+                    "ids": [each.id for each in messages],
+                    "reason": reason,
+                },
                 prepare=True,
             )
 
@@ -332,7 +373,13 @@ def _columns(bubbles: Sequence[OutboundMessage]) -> dict[str, Any]:
     }
 
 
-def _record(context: Context, result: TurnResult | None, outcome: str, bubbles: Sequence[OutboundMessage], stages: dict[str, float]) -> dict[str, Any]:
+def _record(
+    context: Context,
+    result: TurnResult | None,
+    outcome: str,
+    bubbles: Sequence[OutboundMessage],
+    stages: dict[str, float],
+) -> dict[str, Any]:
     usage = result.usage if result is not None else None
     return {
         "conversation_id": context.conversation_id,

@@ -14,7 +14,9 @@ def words(locale: str) -> dict[str, str]:
     with translation.override(locale):
         return {
             "unknown": _("I don't have that information here, and I'd rather not guess."),
-            "offer_person": _("If you like, write “talk to a person” and someone from our team will take over."),
-            "handed_off": _("All right, I'm passing you on to someone from our team. You can keep writing here; they will see everything."),
+            "offer_person": _("Shall I call someone from our team to help you?"),
+            "handed_off": _(
+                "All right, I'm passing you on to someone from our team. You can keep writing here; they will see everything."
+            ),
             "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
         }
