@@ -64,26 +64,12 @@ def test_a_business_without_words_still_answers_in_the_language(turn: Make, loca
     assert word in offline.answer(turn(locale=locale)).replies[0].text
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "quero falar com uma pessoa",
-        "Pode chamar um atendente?",
-        "Atendente!",
-        "quiero hablar con alguien",
-        "let me talk to a human, please",
-    ],
-)
-def test_who_asks_for_a_person_gets_one(turn: Make, text: str) -> None:
-    result = offline.answer(turn(text, words={"handoff": "Já chamo."}), [ApprovedAnswer(1, "x", "Resposta.", 0.99)])
-    assert result.handoff == Handoff("the customer asked for a person")
-    assert result.replies[0].text == "Já chamo."
-
-
 @pytest.mark.parametrize("text", ["Sim, por favor!", "sí", "quero", "Yes please"])
 def test_yes_to_our_offer_brings_a_person(turn: Make, text: str) -> None:
     offered = [("customer", "tem?"), ("bot", "Não sei dizer. Chamo alguém?")]
-    assert offline.answer(turn(text, words=WORDS, history=offered)).handoff
+    result = offline.answer(turn(text, words=WORDS | {"handed_off": "Já chamo."}, history=offered))
+    assert result.handoff == Handoff("the customer accepted the offer of a person")
+    assert result.replies[0].text == "Já chamo."
     assert not offline.answer(
         turn(text, words=WORDS, history=[*offered, ("customer", "deixa"), ("bot", "Ok!")])
     ).handoff

@@ -122,7 +122,7 @@ async def test_the_turn_has_one_deadline_for_all(models: Control, turn: Make) ->
 
 async def test_cancelling_passes_through_and_blames_nobody(models: Control, turn: Make) -> None:
     task = asyncio.create_task(runner.run(turn(model="openai-chat:stub-late-30s")))
-    while not models.requests:  # noqa: ASYNC110  the server is in another thread
+    while not models.requests:
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

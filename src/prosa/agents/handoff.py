@@ -24,11 +24,6 @@ TOOL = ToolDefinition(
     },
 )
 
-_PERSON = r"(?:pessoa|humano|humana|atendente|atendimento humano|alguem|persona|humano|agente|asesor|alguien|person|human|agent|someone)"
-_ASKS = re.compile(
-    rf"\b(?:falar|conversar|chama|chamar|passa|passar|hablar|habla|comunicar|pasar|pasame|talk|speak|chat|connect|transfer)\b"
-    rf"[\w ,]{{0,30}}\b{_PERSON}\b|^\s*{_PERSON}\s*[.!]?\s*$"
-)
 _YES = re.compile(
     r"^(?:sim|s|quero|claro|pode|pode sim|sim quero|sim por favor|por favor|ok|isso|si|dale|si por favor|yes|yeah|yep|yes please|please|sure)$"
 )
@@ -46,15 +41,10 @@ def wished(response: ModelResponse) -> Handoff | None:
     return None
 
 
-def asked_plainly(turn: Turn, offer: str) -> bool:
-    """Whether the customer asks for a person in so many words, or says yes to ``offer``, the last thing we said."""
-    words = _folded(" ".join(line.text for line in turn.question))
-    if _ASKS.search(words):
-        return True
+def accepted(turn: Turn, offer: str) -> bool:
+    """Whether the customer plainly says yes to ``offer``, the last thing we said."""
+    asked = " ".join(line.text for line in turn.question)
+    folded = "".join(mark for mark in unicodedata.normalize("NFKD", asked.lower()) if not unicodedata.combining(mark))
     last = turn.history[-1] if turn.history else None
-    said_yes = _YES.match(re.sub(r"[^\w]+", " ", words).strip())
+    said_yes = _YES.match(re.sub(r"[^\w]+", " ", folded).strip())
     return bool(said_yes and last and last.author == "bot" and last.text.strip().endswith(offer))
-
-
-def _folded(text: str) -> str:
-    return "".join(mark for mark in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(mark))

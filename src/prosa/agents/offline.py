@@ -8,24 +8,24 @@ from decimal import Decimal
 from prosa.agents import handoff
 from prosa.contracts import ApprovedAnswer, Handoff, Json, Reply, Turn, TurnResult, Usage
 
-FLOOR = 0.35
-"""Score under which an approved answer is not taken for the answer to the question."""
+FLOOR = 0.5
+"""Score under which an approved answer is not taken for the answer to the question: half of what was asked must be in it."""
 
 _WORDS = {
     "pt": {
         "unknown": "Não tenho essa informação agora e prefiro não inventar.",
         "offer_person": "Posso chamar uma pessoa da equipe para ajudar você?",
-        "handoff": "Certo. Uma pessoa da equipe vai continuar a conversa por aqui.",
+        "handed_off": "Certo. Uma pessoa da equipe vai continuar a conversa por aqui.",
     },
     "es": {
         "unknown": "No tengo esa información ahora y prefiero no inventarla.",
         "offer_person": "¿Quiere que llame a una persona del equipo?",
-        "handoff": "De acuerdo. Una persona del equipo va a continuar la conversación por aquí.",
+        "handed_off": "De acuerdo. Una persona del equipo va a continuar la conversación por aquí.",
     },
     "en": {
         "unknown": "I do not have that information right now, and I would rather not guess.",
         "offer_person": "Shall I bring in a person of the team?",
-        "handoff": "All right. A person of the team will continue the conversation here.",
+        "handed_off": "All right. A person of the team will continue the conversation here.",
     },
 }
 
@@ -36,13 +36,13 @@ def word(turn: Turn, key: str) -> str:
 
 
 def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
-    """Bring in a person who was asked for; else say the best of ``approved`` word by word, or that we do not know."""
+    """Bring in a person when our offer of one was accepted; else say the best of ``approved`` word by word, or that we do not know."""
     best = max(approved, key=lambda entry: entry.score, default=None)
     wish: Handoff | None = None
     trace: Json = {"sources": []}
-    if handoff.asked_plainly(turn, word(turn, "offer_person")):
-        wish = Handoff("the customer asked for a person")
-        text = word(turn, "handoff")
+    if handoff.accepted(turn, word(turn, "offer_person")):
+        wish = Handoff("the customer accepted the offer of a person")
+        text = word(turn, "handed_off")
         trace["offline"] = "handoff"
     elif best is not None and best.score >= FLOOR and best.answer.strip():
         text = best.answer.strip()

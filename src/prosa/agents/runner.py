@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 close = llm.close
 
 _TOOLS = ModelRequestParameters(function_tools=[handoff.TOOL])
+_RELATED = 0.2  # score from which an approved answer is shown to a model, which judges better than a score does
 _LOOKUP_SECONDS = 3.0
 _SHORTEST_TRY = 0.2  # seconds left under which asking another model is not worth the request
 _KEY = re.compile(r"(?:sk|pk|rk|gsk|xai)-[\w*-]{4,}|AIza[\w-]{8,}|Bearer\s+\S+", re.IGNORECASE)
@@ -122,7 +123,7 @@ async def _ask(
     trace["price"] = "unknown" if any(usage.cost is None for usage in spent) else "known"
     wish = handoff.wished(response)
     try:
-        text, notes = answer.fit(response.text or (offline.word(turn, "handoff") if wish else ""))
+        text, notes = answer.fit(response.text or (offline.word(turn, "handed_off") if wish else ""))
     except answer.Nonsense as error:
         logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
         trace["attempts"].append(_attempt(name, began, str(error), status="nonsense"))
@@ -175,7 +176,7 @@ async def _approved(turn: Turn) -> tuple[Sequence[ApprovedAnswer], str]:
     except Exception as error:  # noqa: BLE001  without the lookup the turn is poorer, not lost
         logger.warning("Looking up approved answers failed (%s)", type(error).__name__)
         return (), _explained(error, _LOOKUP_SECONDS)
-    return sorted((entry for entry in found if entry.score >= offline.FLOOR), key=lambda entry: -entry.score)[:5], ""
+    return sorted((entry for entry in found if entry.score >= _RELATED), key=lambda entry: -entry.score)[:5], ""
 
 
 def _usage(response: ModelResponse) -> Usage:
