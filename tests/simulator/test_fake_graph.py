@@ -152,7 +152,7 @@ async def test_a_user_without_phone_is_reached_by_user_id(stage: Any) -> None:
 async def test_read_and_typing(stage: Any) -> None:
     thread = stage.world.thread(stage.whatsapp, ANA)
     for number in range(3):
-        stage.world.put(thread, Bubble(f"wamid.{number}", "customer", "text", "oi"))
+        stage.world.put(thread, Bubble(f"wamid.{number}", "customer", "text", "oi", status="delivered"))
     status, body = await call(
         stage,
         "POST",
@@ -165,7 +165,7 @@ async def test_read_and_typing(stage: Any) -> None:
         },
     )
     assert (status, body) == (200, {"success": True})
-    assert [bubble.status for bubble in thread.bubbles.values()] == ["read", "read", "sent"]
+    assert [bubble.status for bubble in thread.bubbles.values()] == ["read", "read", "delivered"]
     assert [each.data["on"] for each in stage.world.since(f"{stage.world.birth}-0") if each.name == "typing"] == [True]
 
 

@@ -148,7 +148,7 @@ async def test_media_by_link_is_fetched_and_shown(stage: Any, sdk: Client) -> No
 
 async def test_typing_marks_read(stage: Any) -> None:
     thread = stage.world.thread(stage.twilio, ANA)
-    bubble = stage.world.put(thread, Bubble(new_sid("SM"), "customer", "text", "oi"))
+    bubble = stage.world.put(thread, Bubble(new_sid("SM"), "customer", "text", "oi", status="delivered"))
     login = aiohttp.encode_basic_auth(stage.twilio.account, "auth-token")
     async with aiohttp.ClientSession() as session:
         form = {"channel": "whatsapp", "messageId": bubble.id}

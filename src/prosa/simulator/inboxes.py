@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prosa.channels.models import Inbox
 from prosa.conf import settings
+from prosa.simulator import fake_graph, fake_twilio
 from prosa.simulator.world import Line
 
 KINDS = ("whatsapp_cloud", "twilio", "rest")
@@ -17,11 +18,12 @@ def base_url() -> str:
 
 
 async def lines() -> list[Line]:
-    """Every active inbox of a kind the phone can write to, by business and name."""
-    found = (
-        Inbox.objects.filter(kind__in=KINDS, active=True).select_related("business").order_by("business__name", "name")
-    )
-    return [line_of(inbox) async for inbox in found]
+    """Every active inbox of a kind the phone can write to, by business, kind and name."""
+    inboxes = [each async for each in Inbox.objects.filter(kind__in=KINDS, active=True).select_related("business")]
+    return [
+        line_of(each)
+        for each in sorted(inboxes, key=lambda each: (each.business.name, KINDS.index(each.kind), each.name))
+    ]
 
 
 def line_of(inbox: Inbox) -> Line:
@@ -29,18 +31,20 @@ def line_of(inbox: Inbox) -> Line:
     credentials: dict[str, str] = {name: str(value) for name, value in inbox.credentials.items()}
     path = f"/webhook/{inbox.kind}/{inbox.slug}/"
     base = base_url()
-    key, number, account, token, secret, double = "", "", "", "", "", ""
+    key, number, account, token, secret, double, provider = "", "", "", "", "", "", base
     if inbox.kind == "whatsapp_cloud":
         key = credentials.get("phone_number_id", "")
         number = f"55119{key[-8:]:0>8}"  # Meta knows the digits; an inbox only their id
         account = credentials.get("waba_id", "")
         token, secret = credentials.get("token", ""), credentials.get("app_secret", "")
-        double = "/simulator/graph"
+        double = fake_graph.PREFIX
+        provider = credentials.get("graph_url") or settings().whatsapp_graph_url
     elif inbox.kind == "twilio":
         key = number = "".join(filter(str.isdigit, credentials.get("number", "")))
         account = credentials.get("account_sid", "")
         token = secret = credentials.get("auth_token", "")
-        double = "/simulator/twilio"
+        double = fake_twilio.PREFIX
+        provider = credentials.get("api_url") or settings().twilio_api_url
     return Line(
         kind=inbox.kind,
         key=key or inbox.slug,
@@ -55,5 +59,5 @@ def line_of(inbox: Inbox) -> Line:
         signed_url=(settings().public_url or base) + path if double else "",
         api_url=base + double,
         inbox_id=inbox.pk,
-        locale=inbox.business.locale,
+        real=double not in provider,
     )

@@ -37,7 +37,8 @@ class Line:
 
     ``kind``: whatsapp_cloud, twilio or rest. ``key``: what the provider calls it (``phone_number_id``, or the digits
     of the number at Twilio). ``number``: its digits. ``token`` opens the provider's API, ``secret`` signs its webhooks,
-    ``account`` is the WABA or account SID. Webhooks are posted to ``webhook_url`` and signed as ``signed_url``.
+    ``account`` is the WABA or account SID. ``real``: its provider is not a double, so that answers to an invented
+    customer would reach a stranger: nobody may write to it from here. Webhooks are posted to ``webhook_url`` and signed as ``signed_url``.
     """
 
     kind: str
@@ -53,7 +54,7 @@ class Line:
     signed_url: str = ""
     api_url: str = ""
     inbox_id: int = 0
-    locale: str = "en"
+    real: bool = False
 
     @property
     def ref(self) -> str:
@@ -103,8 +104,8 @@ class File:
 class Bubble:
     """A message on the phone's screen.
 
-    ``author``: customer or business. ``status`` of the customer's own: sending, sent, read, failed; of the business's:
-    sent, delivered, read, failed. ``at``: milliseconds since 1970. ``choices``: buttons or rows offered, as
+    ``author``: customer or business. ``status`` of the customer's own: sending, delivered (our door took it), read,
+    failed; of the business's: sent, delivered, read, failed. ``nonce``: how the browser named it before it had an id. ``at``: milliseconds since 1970. ``choices``: buttons or rows offered, as
     ``{"type", "button", "options": [{"id", "title", "description"}], "url"}``. ``file``: ``{"id", "mime_type", …}``.
     """
 
@@ -122,6 +123,7 @@ class Bubble:
     place: Json | None = None
     reactions: dict[str, str] = field(default_factory=dict)
     error: str = ""
+    nonce: str = ""
     tracker: str = ""
     callback: str = ""
     muted: bool = False
@@ -245,7 +247,7 @@ class World:
     def read_up_to(self, thread: Thread, message_id: str) -> None:
         """The business read the customer's message and all before it."""
         for bubble in list(thread.bubbles.values()):
-            if bubble.author == "customer" and bubble.status == "sent":
+            if bubble.author == "customer" and bubble.status in {"sending", "delivered"}:
                 bubble.status = "read"
                 self.put(thread, bubble)
             if bubble.id == message_id:
