@@ -41,6 +41,7 @@ class GuidelineInline(StackedInline):  # type: ignore[misc]  # unfold is untyped
     min_num = 1
     extra = 0
     can_delete = False
+    hide_title = True
     fields = ("text", "state")
     readonly_fields = ("state",)
 
@@ -73,14 +74,14 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             _("Model"),
             {
                 "fields": ("model", "fallback_models", ("request_deadline_s", "turn_deadline_s"), "history_tokens"),
-                "classes": ("tab",),
+                "classes": ("collapse",),
             },
         ),
         (
             _("Timing"),
             {
                 "fields": (("quiet_ms", "max_quiet_ms"), ("reopen_hours", "max_age_hours"), "wait_notice_minutes"),
-                "classes": ("tab",),
+                "classes": ("collapse",),
             },
         ),
     )

@@ -49,6 +49,12 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         return tuple(self.fields or ())
 
 
+def name_of(conversation: Conversation) -> str:
+    """What to call the customer: the name, else the address of the first identity, else the contact's number."""
+    contact = conversation.contact
+    return contact.name or next((one.address or one.value for one in contact.identities.all()), "") or str(contact)
+
+
 def conversation_link(conversation_id: int) -> str:
     """A link to a conversation's page."""
     return format_html(
@@ -83,10 +89,15 @@ class ConversationAdmin(ReadOnlyAdmin):
         known = Exists(Identity.objects.filter(contact=OuterRef("contact"), key__icontains=key or term))
         return queryset.filter(Q(contact__name__icontains=term) | said | known), False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+        """With what the contacts are known by, in one query for the page."""
+        rows: QuerySet[Conversation] = super().get_queryset(request).prefetch_related("contact__identities")
+        return rows
+
     @admin.display(description=_("contact"), ordering="contact__name")
     def shown_contact(self, conversation: Conversation) -> str:
-        """Who it is with."""
-        return str(conversation.contact)
+        """Who it is with: the name, else the first identity."""
+        return name_of(conversation)
 
     @display(
         description=_("state"),
@@ -126,7 +137,7 @@ class ConversationAdmin(ReadOnlyAdmin):
         before = request.GET.get("before", "")
         context = {
             **self.admin_site.each_context(request),
-            "title": str(conversation.contact),
+            "title": name_of(conversation),
             "subtitle": None,
             "opts": self.opts,
             "original": conversation,
@@ -175,7 +186,12 @@ class ConversationAdmin(ReadOnlyAdmin):
         return downloads.answer(attachment)
 
     def _find(self, conversation_id: int) -> Conversation | None:
-        return Conversation.objects.select_related("contact", "inbox", "business").filter(pk=conversation_id).first()
+        return (
+            Conversation.objects.select_related("contact", "inbox", "business")
+            .prefetch_related("contact__identities")
+            .filter(pk=conversation_id)
+            .first()
+        )
 
 
 @admin.register(Message)
@@ -311,7 +327,16 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     list_select_related = ("inbox",)
     ordering = ("-id",)
     actions = ("replay",)
-    fields = ("kind", "inbox", "received_at", "content_type", "shown_outcome", "error", "replayed_at", "shown_body")
+    fields = (
+        "kind",
+        "inbox",
+        "received_at",
+        "content_type",
+        "outcome_in_words",
+        "error_in_full",
+        "replayed_at",
+        "shown_body",
+    )
     change_form_outer_before_template = "prosa/admin/replay.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
@@ -391,6 +416,16 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     def shown_error(self, event: WebhookEvent) -> str:
         """Its first line."""
         return redact(event.error.split("\n")[0][:160]) or "—"
+
+    @admin.display(description=_("outcome"))
+    def outcome_in_words(self, event: WebhookEvent) -> str:
+        """The outcome without its colour."""
+        return str(OUTCOMES.get(event.outcome, event.outcome))
+
+    @admin.display(description=_("error"))
+    def error_in_full(self, event: WebhookEvent) -> str:
+        """All of it, without secrets."""
+        return redact(event.error) or "—"
 
     @admin.display(description=_("body"))
     def shown_body(self, event: WebhookEvent) -> str:

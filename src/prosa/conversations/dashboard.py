@@ -63,6 +63,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     days = per_day(zone)
     return {
         **context,
+        "title": _("Overview"),
         "figures": figures(zone, days[-1]),
         "troubled": Inbox.objects.exclude(trouble="").select_related("business"),
         "days": days,

@@ -1,0 +1,49 @@
+"""Guidelines are edited here, and say who changed them."""
+
+from django.urls import reverse
+
+
+def form(business, text):
+    return {
+        "name": business.name, "slug": business.slug, "locale": "pt-br", "timezone": "America/Sao_Paulo", "active": "on", "model": "",
+        "fallback_models": "", "request_deadline_s": 30, "turn_deadline_s": 60, "history_tokens": 6000, "quiet_ms": 1500, "max_quiet_ms": 6000,
+        "reopen_hours": 24, "max_age_hours": 12, "wait_notice_minutes": 30, "guideline-TOTAL_FORMS": 1, "guideline-INITIAL_FORMS": 1,
+        "guideline-MIN_NUM_FORMS": 1, "guideline-MAX_NUM_FORMS": 1, "guideline-0-id": business.guideline.pk, "guideline-0-business": business.pk,
+        "guideline-0-text": text,
+    }  # fmt: skip
+
+
+def test_a_changed_text_is_a_new_version_with_its_author(admin_client, admin_user, business):
+    address = reverse("admin:prosa_business_business_change", args=[business.pk])
+    answer = admin_client.post(address, form(business, "Seja breve."))
+    assert answer.status_code == 302, answer.context["errors"]
+    business.guideline.refresh_from_db()
+    assert (business.guideline.text, business.guideline.version, business.guideline.updated_by) == (
+        "Seja breve.",
+        2,
+        admin_user,
+    )
+    admin_client.post(address, form(business, "Seja breve."))
+    business.guideline.refresh_from_db()
+    assert business.guideline.version == 2
+    page = admin_client.get(address).content.decode()
+    assert "Version 2" in page
+    assert admin_user.get_username() in page
+
+
+def test_a_new_business_gets_its_guidelines_at_once(admin_client, db):
+    from prosa.business.models import Business
+
+    class Fresh:
+        pk, name, slug = "", "Nova", "nova"
+        guideline = type("Row", (), {"pk": ""})
+
+    data = form(Fresh, "Olá.") | {"guideline-INITIAL_FORMS": 0}
+    answer = admin_client.post(reverse("admin:prosa_business_business_add"), data)
+    assert answer.status_code == 302, answer.context["errors"]
+    assert Business.objects.get(slug="nova").guideline.text == "Olá."
+
+
+def test_a_business_with_conversations_cannot_be_deleted(admin_client, conversation):
+    address = reverse("admin:prosa_business_business_delete", args=[conversation.business_id])
+    assert admin_client.post(address, {"post": "yes"}).status_code == 403
