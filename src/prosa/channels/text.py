@@ -52,7 +52,7 @@ def _blocks(nodes: Iterable[SyntaxTreeNode], gap: str) -> str:
     return gap.join(text for node in nodes if (text := _block(node)))
 
 
-def _block(node: SyntaxTreeNode) -> str:  # noqa: PLR0911 -- one per kind of block
+def _block(node: SyntaxTreeNode) -> str:
     match node.type:
         case "paragraph":
             return _inlines(node, "")
@@ -95,8 +95,10 @@ def _table(node: SyntaxTreeNode) -> str:
                 f"{title}: {cell}" if title else cell for title, cell in zip(titles[1:], rest, strict=False) if cell
             ]
             lines.append("- " + " — ".join(part for part in (name, "; ".join(facts)) if part))
-    if len(titles) == 2 and len(rows) > 1 and any(titles):
-        lines.insert(0, "*" + " / ".join(title.replace("*", "") for title in titles if title) + "*")
+    # Two columns share a heading; of more, each fact names its own column.
+    heading = [title.replace("*", "") for title in (titles if len(titles) == 2 else titles[:1]) if title]
+    if heading and len(rows) > 1:
+        lines.insert(0, f"*{' / '.join(heading)}*")
     return "\n".join(lines)
 
 

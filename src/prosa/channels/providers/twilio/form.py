@@ -75,7 +75,7 @@ def inbound(provider_id: str, fields: Mapping[str, str], sent_at: datetime | Non
     return Parsed(messages=(message,), strange=() if known else (f"message type {fields['MessageType'][:60]}",))
 
 
-def _said(fields: Mapping[str, str], files: Sequence[Attachment]) -> tuple[str, str, Json, bool]:  # noqa: PLR0911 -- one per kind
+def _said(fields: Mapping[str, str], files: Sequence[Attachment]) -> tuple[str, str, Json, bool]:
     """Kind, text, payload, and whether the type was known."""
     body, given = fields.get("Body", ""), fields.get("MessageType", "")
     if given == "location" or fields.get("Latitude"):
