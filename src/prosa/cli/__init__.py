@@ -19,8 +19,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # its help pages take 300 ms to import
     add_completion=False,
 )
-apikey = typer.Typer(help="Keys of the REST API.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(apikey, name="apikey")
+keys = typer.Typer(help="Keys of the REST API.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(keys, name="apikey")
 
 Host = Annotated[str | None, typer.Option(help="Interface to bind; default PROSA_HOST or 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to bind; default PROSA_PORT or 8000.")]
@@ -142,7 +142,7 @@ def manage(context: typer.Context) -> None:
     execute_from_command_line(["prosa manage", *context.args])
 
 
-@apikey.command("new")
+@keys.command("new")
 def apikey_new(
     name: Annotated[str, typer.Option(help="What it is for.")] = "default",
     inbox: Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -12,7 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "prosa.server.settings")
 django_app = get_asgi_application()
 
 from prosa import conf  # noqa: E402  models can be imported only now
-from prosa.conversations.door import Door  # noqa: E402
+from prosa.conversations.door import App, Door  # noqa: E402
 from prosa.server.proxies import believe  # noqa: E402
 
 Scope = MutableMapping[str, Any]
@@ -20,7 +20,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 settings = conf.settings()
-door = Door(django_app)
+# Django types its scope as a dict, which every server passes.
+door = Door(cast("App", django_app))
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:

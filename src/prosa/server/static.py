@@ -35,19 +35,23 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # WhiteNoise has
         found = self.find_file(request.path_info) if self.autorefresh else self.files.get(request.path_info)
         if iscoroutinefunction(self):
             return self._answer(request, found)
-        return self.get_response(request) if found is None else _whole(self.serve(found, request))
+        return self.get_response(request) if found is None else _whole(found, request)
 
     async def _answer(self, request: HttpRequest, found: Any) -> HttpResponseBase:
         if found is None:
             response: HttpResponseBase = await self.get_response(request)
             return response
-        return _whole(self.serve(found, request))
+        return _whole(found, request)
 
 
-def _whole(streamed: Any) -> HttpResponse:
-    whole = HttpResponse(b"".join(streamed.streaming_content), status=streamed.status_code)
-    streamed.close()
+def _whole(found: Any, request: HttpRequest) -> HttpResponse:
+    answer = found.get_response(request.method, request.META)
+    body = b""
+    if answer.file is not None:
+        with answer.file as file:
+            body = file.read()
+    whole = HttpResponse(body, status=int(answer.status))
     del whole.headers["Content-Type"]
-    for name, value in streamed.headers.items():
+    for name, value in answer.headers:
         whole.headers[name] = value
     return whole
