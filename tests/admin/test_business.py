@@ -44,6 +44,12 @@ def test_a_new_business_gets_its_guidelines_at_once(admin_client, db):
     assert Business.objects.get(slug="nova").guideline.text == "Olá."
 
 
+def test_a_time_zone_must_exist(admin_client, business):
+    address = reverse("admin:prosa_business_business_change", args=[business.pk])
+    answer = admin_client.post(address, form(business, "x") | {"timezone": "Brasilia"})
+    assert set(answer.context["adminform"].form.errors) == {"timezone"}
+
+
 def test_a_business_with_conversations_cannot_be_deleted(admin_client, conversation):
     address = reverse("admin:prosa_business_business_delete", args=[conversation.business_id])
     assert admin_client.post(address, {"post": "yes"}).status_code == 403

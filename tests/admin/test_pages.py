@@ -107,3 +107,22 @@ def test_nothing_is_added_or_deleted_by_hand(admin_client, rows):
         ).status_code
         == 403
     )
+
+
+def test_times_are_the_owners(admin_client, conversation):
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from prosa.business.models import Business
+    from prosa.conversations.models import Conversation
+
+    Business.objects.update(timezone="Asia/Tokyo")
+    Conversation.objects.update(last_inbound_at=datetime(2026, 3, 1, 20, 30, tzinfo=ZoneInfo("UTC")))
+    page = admin_client.get(reverse("admin:prosa_conversations_conversation_changelist")).content.decode()
+    assert "March 2, 2026, 5:30 a.m." in page
+    Business.objects.update(timezone="Not/AZone")
+    assert admin_client.get(reverse("admin:index")).status_code == 200
+    assert (
+        admin_client.get(reverse("admin:prosa_conversations_conversation_change", args=[conversation.pk])).status_code
+        == 200
+    )

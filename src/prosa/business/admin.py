@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
 from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.decorators import display
@@ -24,12 +27,34 @@ class GuidelineForm(ModelForm):  # type: ignore[type-arg]  # generic only to the
         fields = ("text",)
         widgets = {
             "text": UnfoldAdminTextareaWidget(
-                attrs={"class": "prosa-editor", "rows": 22, "data-count": "", "spellcheck": "true"}
+                attrs={
+                    "class": "prosa-editor",
+                    "rows": 22,
+                    "data-count": _("{characters} characters · about {tokens} tokens"),
+                    "spellcheck": "true",
+                }
             )
         }
 
     class Media:
         js = (forms.Script("prosa/editor.js", defer=True),)
+
+
+class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
+    """A business, with a time zone that exists."""
+
+    class Meta:
+        model = Business
+        fields = "__all__"  # noqa: DJ007 -- the admin's fieldsets choose
+
+    def clean_timezone(self) -> str:
+        """An IANA name."""
+        name: str = self.cleaned_data["timezone"].strip()
+        if name not in available_timezones():
+            raise forms.ValidationError(
+                _("There is no time zone of this name. Write it as in America/Sao_Paulo or America/Bogota.")
+            )
+        return name
 
 
 class GuidelineInline(StackedInline):  # type: ignore[misc]  # unfold is untyped
@@ -53,7 +78,7 @@ class GuidelineInline(StackedInline):  # type: ignore[misc]  # unfold is untyped
         who = guideline.updated_by.get_username() if guideline.updated_by else "—"
         return str(_("Version %(version)s, %(when)s, by %(who)s. Applied to the very next reply.")) % {
             "version": guideline.version,
-            "when": f"{guideline.updated_at:%Y-%m-%d %H:%M} UTC",
+            "when": date_format(timezone.localtime(guideline.updated_at), "SHORT_DATETIME_FORMAT"),
             "who": who,
         }
 
@@ -62,6 +87,7 @@ class GuidelineInline(StackedInline):  # type: ignore[misc]  # unfold is untyped
 class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """A company, how it answers and what its assistant must obey."""
 
+    form = BusinessForm
     list_display = ("name", "shown_active", "locale", "shown_model", "created_at")
     list_filter = ("active", "locale")
     search_fields = ("name", "slug")

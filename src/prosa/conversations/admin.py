@@ -12,6 +12,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -20,7 +22,7 @@ from unfold.decorators import display
 
 from prosa.contacts.models import Identity
 from prosa.conversations import dispatch, downloads, inbound, ownership, thread
-from prosa.conversations.dashboard import UNDELIVERED
+from prosa.conversations.dashboard import UNDELIVERED, zone_named
 from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State, WebhookEvent
 from prosa.errors import ProsaError
 from prosa.redaction import redact, redact_data
@@ -111,7 +113,11 @@ class ConversationAdmin(ReadOnlyAdmin):
     @admin.display(description=_("waiting"))
     def shown_waiting(self, conversation: Conversation) -> str:
         """Since when a customer has waited for a person."""
-        return f"{conversation.state_at:%Y-%m-%d %H:%M}" if conversation.state == State.AWAITING_AGENT else "—"
+        return (
+            date_format(timezone.localtime(conversation.state_at), "SHORT_DATETIME_FORMAT")
+            if conversation.state == State.AWAITING_AGENT
+            else "—"
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """Adds the moves and the files."""
@@ -148,7 +154,7 @@ class ConversationAdmin(ReadOnlyAdmin):
             "state_label": State(conversation.state).label,
             "dead": Dispatch.objects.filter(conversation=conversation).exclude(dead_at=None),
             "may_move": self.has_change_permission(request),
-            "zone": conversation.business.timezone,
+            "zone": zone_named(conversation.business.timezone),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "prosa/admin/conversation.html", context)

@@ -59,7 +59,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add ``figures``, ``troubled`` inboxes and the chart's ``days``; nothing for staff who may not see conversations."""
     if not request.user.has_perm("prosa_conversations.view_conversation"):
         return context
-    zone = _zone()
+    zone = owners_zone()
     days = per_day(zone)
     return {
         **context,
@@ -164,9 +164,13 @@ def trouble_badge(_request: HttpRequest) -> str:
     return str(Inbox.objects.exclude(trouble="").count() or "")
 
 
-def _zone() -> ZoneInfo:
+def owners_zone() -> ZoneInfo:
     """The first active business's time zone: its owner's day is the day counted."""
-    name = Business.objects.filter(active=True).order_by("pk").values_list("timezone", flat=True).first()
+    return zone_named(Business.objects.filter(active=True).order_by("pk").values_list("timezone", flat=True).first())
+
+
+def zone_named(name: str | None) -> ZoneInfo:
+    """A time zone by its IANA name; UTC when there is none of that name."""
     try:
         return ZoneInfo(name or "UTC")
     except (KeyError, ValueError, OSError):

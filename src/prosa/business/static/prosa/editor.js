@@ -9,7 +9,7 @@ for (const field of document.querySelectorAll("textarea[data-count]")) {
   field.after(line);
   const show = () => {
     const length = [...field.value].length;
-    const text = field.dataset.countText || "{characters} · ≈ {tokens} tokens";
+    const text = field.dataset.count;
     line.textContent = text.replace("{characters}", number.format(length)).replace("{tokens}", number.format(Math.ceil(length / 3.5)));
     field.style.height = "auto";
     field.style.height = `${Math.min(Math.max(field.scrollHeight + 2, 320), innerHeight * 0.8)}px`;
