@@ -24,7 +24,7 @@ from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from prosa.agents import llm
+from prosa.agents import completions, llm
 from prosa.simulator.fake_llm import Control
 
 PLAIN: list[ModelMessage] = [
@@ -117,3 +117,30 @@ async def test_errors_are_what_the_docstring_says(models: Control, mischief: str
     models.next(mischief)
     with pytest.raises(error):
         await model_request(llm.find("openai-chat:stub").model, PLAIN)
+
+
+async def test_a_response_too_large_to_hold_is_refused(models: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completions, "MAX_RESPONSE", 20_000)
+    model = llm.find("openai-chat:stub").model
+    models.next("50k", "")
+    with pytest.raises(UnexpectedModelBehavior, match="20000 bytes"):
+        await model_request(model, PLAIN)
+    assert (await model_request(model, PLAIN)).text
+
+
+@pytest.mark.parametrize(
+    ("address", "proxy"),
+    [
+        ("https://api.openai.com/v1", "http://proxy.test:3128"),
+        ("http://127.0.0.1:11434/v1", None),
+        ("https://llm.inside.test/v1", None),
+    ],
+)
+def test_the_environments_proxy_is_used_where_it_should_be(
+    monkeypatch: pytest.MonkeyPatch, address: str, proxy: str | None
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", "127.0.0.1,inside.test")
+    assert llm._proxy(address) == proxy

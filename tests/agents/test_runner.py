@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from typing import NoReturn
 
 import pytest
 from pydantic_ai.exceptions import ModelHTTPError
@@ -117,6 +118,7 @@ async def test_the_turn_has_one_deadline_for_all(models: Control, turn: Make) ->
     chain = ("openai-chat:stub-late-31s", "openai-chat:stub")
     result = await runner.run(turn(model="openai-chat:stub-late-30s", fallback_models=chain, turn_deadline=0.4))
     assert [status for _, status in attempts(result)] == ["timeout", "deadline"]
+    assert result.trace["attempts"][0]["error"].startswith("no answer within 0."), "what was left of the turn"
     assert result.model == "offline"
 
 
@@ -127,8 +129,23 @@ async def test_cancelling_passes_through_and_blames_nobody(models: Control, turn
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert llm.find("openai-chat:stub").breaker.allows()
     assert (await runner.run(turn())).model == "openai-chat:stub"
+
+
+async def test_a_cancelled_probe_lets_the_next_one_try(models: Control, turn: Make) -> None:
+    breaker = llm.find("openai-chat:stub").breaker
+    for _ in range(5):
+        breaker.failed()
+    breaker._opened_at -= 1000
+    task = asyncio.create_task(runner.run(turn(model="openai-chat:stub-late-30s")))
+    while not models.requests:
+        await asyncio.sleep(0.01)
+    assert attempts(await runner.run(turn())) == [("openai-chat:stub", "open")]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert attempts(await runner.run(turn())) == [("openai-chat:stub", "ok")]
+    assert not breaker.open
 
 
 async def test_a_server_that_keeps_failing_is_left_alone(models: Control, turn: Make) -> None:
@@ -225,6 +242,18 @@ async def test_a_model_that_knows_no_tools_is_asked_without(models: Control, tur
         assert attempts(result) == [("openai-chat:stub-toolless", "ok")]
         assert len(models.requests) == requests
     assert "tools" not in models.requests[-1].body
+
+
+async def test_an_sdk_that_cannot_be_set_up_costs_no_answer(
+    models: Control, turn: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(model: str, address: str) -> NoReturn:
+        raise ValueError(f"no such thing: {llm.secrets()[0]}")
+
+    monkeypatch.setitem(llm._MAKERS, "openai", broken)
+    result = await runner.run(turn(model="openai:x", fallback_models=("openai-chat:stub",)))
+    assert attempts(result) == [("openai:x", "unavailable"), ("openai-chat:stub", "ok")]
+    assert result.trace["attempts"][0]["error"] == "ValueError: no such thing: …"
 
 
 async def test_offline_ends_the_chain(models: Control, turn: Make) -> None:
