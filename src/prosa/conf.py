@@ -93,14 +93,18 @@ class Settings(BaseSettings):
         description="Turns on the simulator and keyless local API; `prosa up` sets it on a loopback host.",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), validation_alias=_env("PROSA_ALLOWED_HOSTS"), description="Further host names to answer to, comma-separated."
+        (),
+        validation_alias=_env("PROSA_ALLOWED_HOSTS"),
+        description="Further host names to answer to, comma-separated.",
     )
     trusted_proxies: int = Field(
         0,
         validation_alias=_env("PROSA_TRUSTED_PROXIES"),
         description="How many reverse proxies in front may be believed about client address and scheme.",
     )
-    log_level: str = Field("INFO", validation_alias=_env("PROSA_LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = Field(
+        "INFO", validation_alias=_env("PROSA_LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR."
+    )
     log_format: str = Field(
         "auto", validation_alias=_env("PROSA_LOG_FORMAT"), description="json, text, or auto: text on a terminal."
     )
@@ -112,40 +116,89 @@ class Settings(BaseSettings):
         description="provider:model for businesses that name none (openai-chat:, openai:, google:, anthropic:) or offline.",
     )
     fallback_models: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), validation_alias=_env("PROSA_FALLBACK_MODELS"), description="Tried in order when the first fails, comma-separated."
+        (),
+        validation_alias=_env("PROSA_FALLBACK_MODELS"),
+        description="Tried in order when the first fails, comma-separated.",
     )
-    openai_api_key: SecretStr = Field(SecretStr(""), validation_alias=_env("OPENAI_API_KEY"), description="Key for OpenAI or a compatible server.")
-    openai_base_url: str = Field("", validation_alias=_env("OPENAI_BASE_URL"), description="An OpenAI-compatible server (Ollama, vLLM…).")
-    gemini_api_key: SecretStr = Field(SecretStr(""), validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY"), description="Key for Google Gemini.")
-    gemini_base_url: str = Field("", validation_alias=_env("GOOGLE_GEMINI_BASE_URL"), description="Another address for Gemini.")
-    anthropic_api_key: SecretStr = Field(SecretStr(""), validation_alias=_env("ANTHROPIC_API_KEY"), description="Key for Anthropic.")
-    anthropic_base_url: str = Field("", validation_alias=_env("ANTHROPIC_BASE_URL"), description="Another address for Anthropic.")
+    openai_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("OPENAI_API_KEY"), description="Key for OpenAI or a compatible server."
+    )
+    openai_base_url: str = Field(
+        "", validation_alias=_env("OPENAI_BASE_URL"), description="An OpenAI-compatible server (Ollama, vLLM…)."
+    )
+    gemini_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("GEMINI_API_KEY", "GOOGLE_API_KEY"), description="Key for Google Gemini."
+    )
+    gemini_base_url: str = Field(
+        "", validation_alias=_env("GOOGLE_GEMINI_BASE_URL"), description="Another address for Gemini."
+    )
+    anthropic_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("ANTHROPIC_API_KEY"), description="Key for Anthropic."
+    )
+    anthropic_base_url: str = Field(
+        "", validation_alias=_env("ANTHROPIC_BASE_URL"), description="Another address for Anthropic."
+    )
 
     # a first inbox from the environment
-    whatsapp_token: SecretStr = Field(SecretStr(""), validation_alias=_env("WHATSAPP_TOKEN"), description="System-user token of the Cloud API.")
-    whatsapp_phone_number_id: str = Field("", validation_alias=_env("WHATSAPP_PHONE_NUMBER_ID"), description="The number's id at Meta.")
-    whatsapp_app_secret: SecretStr = Field(SecretStr(""), validation_alias=_env("WHATSAPP_APP_SECRET"), description="Signs Meta's webhooks.")
-    whatsapp_verify_token: SecretStr = Field(SecretStr(""), validation_alias=_env("WHATSAPP_VERIFY_TOKEN"), description="Answered at Meta's handshake.")
-    whatsapp_graph_url: str = Field("", validation_alias=_env("WHATSAPP_GRAPH_URL"), description="Graph base URL without version; default https://graph.facebook.com.")
+    whatsapp_token: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("WHATSAPP_TOKEN"), description="System-user token of the Cloud API."
+    )
+    whatsapp_phone_number_id: str = Field(
+        "", validation_alias=_env("WHATSAPP_PHONE_NUMBER_ID"), description="The number's id at Meta."
+    )
+    whatsapp_app_secret: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("WHATSAPP_APP_SECRET"), description="Signs Meta's webhooks."
+    )
+    whatsapp_verify_token: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("WHATSAPP_VERIFY_TOKEN"), description="Answered at Meta's handshake."
+    )
+    whatsapp_graph_url: str = Field(
+        "",
+        validation_alias=_env("WHATSAPP_GRAPH_URL"),
+        description="Graph base URL without version; default https://graph.facebook.com.",
+    )
     twilio_account_sid: str = Field("", validation_alias=_env("TWILIO_ACCOUNT_SID"), description="Twilio account.")
-    twilio_auth_token: SecretStr = Field(SecretStr(""), validation_alias=_env("TWILIO_AUTH_TOKEN"), description="Signs Twilio's webhooks and our calls.")
-    twilio_whatsapp_number: str = Field("", validation_alias=_env("TWILIO_WHATSAPP_NUMBER"), description="Sender, as +E.164 or whatsapp:+E.164.")
-    twilio_api_url: str = Field("", validation_alias=_env("TWILIO_API_URL"), description="Twilio base URL; default https://api.twilio.com.")
-    admin_email: str = Field("", validation_alias=_env("PROSA_ADMIN_EMAIL"), description="First administrator, made by `prosa setup`.")
-    admin_password: SecretStr = Field(SecretStr(""), validation_alias=_env("PROSA_ADMIN_PASSWORD"), description="Password of the first administrator.")
+    twilio_auth_token: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("TWILIO_AUTH_TOKEN"), description="Signs Twilio's webhooks and our calls."
+    )
+    twilio_whatsapp_number: str = Field(
+        "", validation_alias=_env("TWILIO_WHATSAPP_NUMBER"), description="Sender, as +E.164 or whatsapp:+E.164."
+    )
+    twilio_api_url: str = Field(
+        "", validation_alias=_env("TWILIO_API_URL"), description="Twilio base URL; default https://api.twilio.com."
+    )
+    admin_email: str = Field(
+        "", validation_alias=_env("PROSA_ADMIN_EMAIL"), description="First administrator, made by `prosa setup`."
+    )
+    admin_password: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("PROSA_ADMIN_PASSWORD"), description="Password of the first administrator."
+    )
 
     # limits
     media_max_bytes: int = Field(
-        100 * MEGABYTE, validation_alias=_env("PROSA_MEDIA_MAX_BYTES"), description="Largest file taken from a customer."
+        100 * MEGABYTE,
+        validation_alias=_env("PROSA_MEDIA_MAX_BYTES"),
+        description="Largest file taken from a customer.",
     )
     webhook_retention_days: int = Field(
-        30, validation_alias=_env("PROSA_WEBHOOK_RETENTION_DAYS"), description="Raw webhooks are deleted after this many days."
+        30,
+        validation_alias=_env("PROSA_WEBHOOK_RETENTION_DAYS"),
+        description="Raw webhooks are deleted after this many days.",
     )
     worker_concurrency: int = Field(
-        200, validation_alias=_env("PROSA_WORKER_CONCURRENCY"), description="Turns one worker process thinks about at once."
+        200,
+        validation_alias=_env("PROSA_WORKER_CONCURRENCY"),
+        description="Turns one worker process thinks about at once.",
     )
     api_deadline: float = Field(
-        25.0, validation_alias=_env("PROSA_API_DEADLINE"), description="Seconds the REST API waits before it answers 202."
+        25.0,
+        validation_alias=_env("PROSA_API_DEADLINE"),
+        description="Seconds the REST API waits before it answers 202.",
+    )
+    api_rate: float = Field(
+        100.0,
+        validation_alias=_env("PROSA_API_RATE"),
+        description="Requests a second one API key may make of one web process; 0 = no limit.",
     )
 
     @field_validator("secret_key_fallbacks", "fallback_models", "allowed_hosts", mode="before")
@@ -161,7 +214,9 @@ class Settings(BaseSettings):
             raise ValueError("is a sample or shorter than 32 characters; make one with: openssl rand -base64 48")
         return value
 
-    @field_validator("public_url", "whatsapp_graph_url", "twilio_api_url", "openai_base_url", "gemini_base_url", "anthropic_base_url")
+    @field_validator(
+        "public_url", "whatsapp_graph_url", "twilio_api_url", "openai_base_url", "gemini_base_url", "anthropic_base_url"
+    )
     @classmethod
     def _http_url(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):

@@ -46,7 +46,13 @@ class Worker:
         )
         self.turns.dispatcher = self.dispatcher
         self._stale = asyncio.Event()
-        self._listener = Listener(dsn, [inboxes.CHANNEL], lambda _channel, _payload: self._stale.set(), self._load, name="prosa worker inboxes")
+        self._listener = Listener(
+            dsn,
+            [inboxes.CHANNEL],
+            lambda _channel, _payload: self._stale.set(),
+            self._load,
+            name="prosa worker inboxes",
+        )
 
     async def run(self, *, chores: bool = True) -> None:
         """Work until cancelled or :meth:`drain` has ended it."""

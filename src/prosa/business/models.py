@@ -16,34 +16,61 @@ class Business(models.Model):
     """A company served by this installation. Everything a customer's data touches belongs to exactly one."""
 
     name = models.CharField(_("name"), max_length=120)
-    slug = models.SlugField(_("short name"), unique=True, help_text=_("Used in addresses; letters, digits and hyphens."))
+    slug = models.SlugField(
+        _("short name"), unique=True, help_text=_("Used in addresses; letters, digits and hyphens.")
+    )
     locale = models.CharField(_("language"), max_length=10, choices=LOCALES, default="pt-br")
     timezone = models.CharField(_("time zone"), max_length=64, default="America/Sao_Paulo")
-    active = models.BooleanField(_("active"), default=True, help_text=_("When off, messages are stored but nobody answers them automatically."))
+    active = models.BooleanField(
+        _("active"), default=True, help_text=_("When off, messages are stored but nobody answers them automatically.")
+    )
 
     model = models.CharField(
         _("model"),
         max_length=200,
         blank=True,
-        help_text=_("provider:model, for example openai-chat:gpt-4.1-mini, google:gemini-2.5-flash, anthropic:claude-sonnet-4-5 or offline. Empty uses PROSA_MODEL."),
+        help_text=_(
+            "provider:model, for example openai-chat:gpt-4.1-mini, google:gemini-2.5-flash, anthropic:claude-sonnet-4-5 or offline. Empty uses PROSA_MODEL."
+        ),
     )
     fallback_models = models.CharField(
-        _("fallback models"), max_length=500, blank=True, help_text=_("Tried in order when the first fails, separated by commas.")
+        _("fallback models"),
+        max_length=500,
+        blank=True,
+        help_text=_("Tried in order when the first fails, separated by commas."),
     )
-    request_deadline_s = models.PositiveIntegerField(_("deadline of one model request (s)"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)])
-    turn_deadline_s = models.PositiveIntegerField(_("deadline of a whole answer (s)"), default=60, validators=[MinValueValidator(1), MaxValueValidator(900)])
-    history_tokens = models.PositiveIntegerField(_("history budget (tokens)"), default=6000, validators=[MaxValueValidator(200_000)])
+    request_deadline_s = models.PositiveIntegerField(
+        _("deadline of one model request (s)"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)]
+    )
+    turn_deadline_s = models.PositiveIntegerField(
+        _("deadline of a whole answer (s)"), default=60, validators=[MinValueValidator(1), MaxValueValidator(900)]
+    )
+    history_tokens = models.PositiveIntegerField(
+        _("history budget (tokens)"), default=6000, validators=[MaxValueValidator(200_000)]
+    )
 
     quiet_ms = models.PositiveIntegerField(
-        _("quiet period (ms)"), default=1500, validators=[MaxValueValidator(60_000)],
+        _("quiet period (ms)"),
+        default=1500,
+        validators=[MaxValueValidator(60_000)],
         help_text=_("How long to wait for the customer to finish typing; each message restarts it."),
     )
-    max_quiet_ms = models.PositiveIntegerField(_("longest wait (ms)"), default=6000, validators=[MaxValueValidator(120_000)])
-    reopen_hours = models.PositiveIntegerField(_("re-open within (hours)"), default=24, help_text=_("A message this soon after the end re-opens the conversation; later it starts a new one."))
-    max_age_hours = models.PositiveIntegerField(
-        _("answer messages up to (hours old)"), default=12, help_text=_("Older ones, redelivered after an outage, wait for a person.")
+    max_quiet_ms = models.PositiveIntegerField(
+        _("longest wait (ms)"), default=6000, validators=[MaxValueValidator(120_000)]
     )
-    wait_notice_minutes = models.PositiveIntegerField(_("wait notice every (minutes)"), default=30, help_text=_("While a customer waits for a person."))
+    reopen_hours = models.PositiveIntegerField(
+        _("re-open within (hours)"),
+        default=24,
+        help_text=_("A message this soon after the end re-opens the conversation; later it starts a new one."),
+    )
+    max_age_hours = models.PositiveIntegerField(
+        _("answer messages up to (hours old)"),
+        default=12,
+        help_text=_("Older ones, redelivered after an outage, wait for a person."),
+    )
+    wait_notice_minutes = models.PositiveIntegerField(
+        _("wait notice every (minutes)"), default=30, help_text=_("While a customer waits for a person.")
+    )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -59,14 +86,25 @@ class Business(models.Model):
 class Guideline(models.Model):
     """What the assistant must know and obey, in the owner's words. ``version`` grows with every change of text."""
 
-    business = models.OneToOneField(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="guideline")
+    business = models.OneToOneField(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="guideline"
+    )
     text = models.TextField(
-        _("guidelines"), blank=True,
+        _("guidelines"),
+        blank=True,
         help_text=_("Persona, tone, rules, opening hours, policies. Applied to the very next reply."),
     )
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
-    updated_by = models.ForeignKey(settings.AUTH_USER_MODEL, verbose_name=_("updated by"), null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="+")
+    updated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("updated by"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
 
     class Meta:
         verbose_name = _("guideline")

@@ -77,7 +77,8 @@ class Inboxes:
                 credentials = encryption.decrypt(sealed)
             except ConfigurationError as error:
                 log.error(  # noqa: TRY400 - the reason is the message
-                    "Inbox %s/%s is out of service: %s", kind, slug, str(error).split("\n")[0])
+                    "Inbox %s/%s is out of service: %s", kind, slug, str(error).split("\n")[0]
+                )
                 continue
             known = base.registered().get(kind)
             waits = known.quiet if known else True

@@ -35,7 +35,13 @@ class Inbox(models.Model):
     is_default = models.BooleanField(_("answers at /webhook"), default=False)
     active = models.BooleanField(_("active"), default=True)
     settings = models.JSONField(_("settings"), blank=True, default=dict)
-    trouble = models.CharField(_("trouble"), max_length=500, blank=True, db_default="", help_text=_("Why this inbox cannot send, as the provider said it."))
+    trouble = models.CharField(
+        _("trouble"),
+        max_length=500,
+        blank=True,
+        db_default="",
+        help_text=_("Why this inbox cannot send, as the provider said it."),
+    )
     trouble_at = models.DateTimeField(_("since"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -45,7 +51,9 @@ class Inbox(models.Model):
         ordering = ["business", "name"]
         constraints = [
             models.UniqueConstraint(fields=["kind", "slug"], name="prosa_inbox_slug"),
-            models.UniqueConstraint(fields=["kind", "routing_key"], condition=~models.Q(routing_key=""), name="prosa_inbox_routing"),
+            models.UniqueConstraint(
+                fields=["kind", "routing_key"], condition=~models.Q(routing_key=""), name="prosa_inbox_routing"
+            ),
             models.UniqueConstraint(fields=["kind"], condition=models.Q(is_default=True), name="prosa_inbox_default"),
         ]
 

@@ -12,7 +12,9 @@ from prosa.business.models import Business
 class Contact(models.Model):
     """A person who wrote to (or was written to by) a business. The phone is never the key: see :class:`Identity`."""
 
-    business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="contacts")
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="contacts"
+    )
     name = models.CharField(_("name"), max_length=200, blank=True, db_default="")
     locale = models.CharField(_("language"), max_length=10, blank=True, db_default="")
     blocked_at = models.DateTimeField(_("blocked"), null=True, blank=True)

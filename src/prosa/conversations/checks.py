@@ -26,19 +26,57 @@ def doctor_checks() -> Iterable[Finding]:
     )
     strange = {
         row["outcome"]: row["count"]
-        for row in WebhookEvent.objects.exclude(outcome="ok").filter(replayed_at__isnull=True).values("outcome").annotate(count=Count("pk"))
+        for row in WebhookEvent.objects.exclude(outcome="ok")
+        .filter(replayed_at__isnull=True)
+        .values("outcome")
+        .annotate(count=Count("pk"))
     }
     unknown = Message.objects.filter(status="unconfirmed").count()
     waiting = Conversation.objects.filter(state=State.AWAITING_AGENT, state_at__lt=now - timedelta(hours=1)).count()
     findings = []
     if counts["dead"]:
-        findings.append(Finding("error", _("dead letters"), _("%d pieces of work failed too often.") % counts["dead"], _("Read why in the admin under Dead letters, mend the cause and replay them.")))
+        findings.append(
+            Finding(
+                "error",
+                _("dead letters"),
+                _("%d pieces of work failed too often.") % counts["dead"],
+                _("Read why in the admin under Dead letters, mend the cause and replay them."),
+            )
+        )
     if counts["late"]:
-        findings.append(Finding("error", _("work"), _("%d conversations have waited for a worker for more than two minutes.") % counts["late"], _("Start a worker: prosa worker.")))
+        findings.append(
+            Finding(
+                "error",
+                _("work"),
+                _("%d conversations have waited for a worker for more than two minutes.") % counts["late"],
+                _("Start a worker: prosa worker."),
+            )
+        )
     for outcome, count in sorted(strange.items()):
-        findings.append(Finding("warning", _("webhooks"), _("%(count)d webhooks are %(outcome)s.") % {"count": count, "outcome": outcome}, _("Look at them in the admin under Webhook events; after the fix, replay them.")))
+        findings.append(
+            Finding(
+                "warning",
+                _("webhooks"),
+                _("%(count)d webhooks are %(outcome)s.") % {"count": count, "outcome": outcome},
+                _("Look at them in the admin under Webhook events; after the fix, replay them."),
+            )
+        )
     if unknown:
-        findings.append(Finding("warning", _("deliveries"), _("%d messages may or may not have left.") % unknown, _("They are reconciled within two minutes; those that stay need a person to look.")))
+        findings.append(
+            Finding(
+                "warning",
+                _("deliveries"),
+                _("%d messages may or may not have left.") % unknown,
+                _("They are reconciled within two minutes; those that stay need a person to look."),
+            )
+        )
     if waiting:
-        findings.append(Finding("warning", _("people"), _("%d customers have waited for a person for more than an hour.") % waiting, _("Take the conversations, or give them back to the assistant.")))
+        findings.append(
+            Finding(
+                "warning",
+                _("people"),
+                _("%d customers have waited for a person for more than an hour.") % waiting,
+                _("Take the conversations, or give them back to the assistant."),
+            )
+        )
     return findings or [Finding("ok", _("conversations"), _("Nothing stands still."))]

@@ -98,7 +98,13 @@ class _Session:
 class Dispatcher:
     """Claims work for its handlers and releases it, in batches. One per worker process and event loop."""
 
-    def __init__(self, dsn: str, handlers: Mapping[Lane, Handler], slots: Mapping[Lane, int], on_dead: Callable[[int, Lane], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        handlers: Mapping[Lane, Handler],
+        slots: Mapping[Lane, int],
+        on_dead: Callable[[int, Lane], Awaitable[None]] | None = None,
+    ) -> None:
         self._dsn = dsn
         self._handlers = dict(handlers)
         self._slots = dict(slots)
@@ -118,7 +124,15 @@ class Dispatcher:
     async def run(self) -> None:
         """Work until cancelled or drained; survives a restart of PostgreSQL."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in (self._listener.run(), self._keep(self._claiming), self._keep(self._releasing), self._keep(self._reaping))]
+            tasks = [
+                group.create_task(work)
+                for work in (
+                    self._listener.run(),
+                    self._keep(self._claiming),
+                    self._keep(self._releasing),
+                    self._keep(self._reaping),
+                )
+            ]
             try:
                 await self._drained()
             finally:
@@ -206,10 +220,17 @@ class Dispatcher:
             lanes, free = self._free()
             rows: Sequence[Any] = ()
             if session is not None and lanes and not self._draining:
-                cursor = await connection.execute(queries.claim, {"owner": session.owner, "lanes": lanes, "free": free}, prepare=True)
+                cursor = await connection.execute(
+                    queries.claim, {"owner": session.owner, "lanes": lanes, "free": free}, prepare=True
+                )
                 rows = await cursor.fetchall()
                 for dispatch_id, conversation_id, lane, claim, attempts, superseded, waited in rows:
-                    self._start(session, Claim(dispatch_id, conversation_id, Lane(lane), session.owner, claim, attempts, superseded, waited))
+                    self._start(
+                        session,
+                        Claim(
+                            dispatch_id, conversation_id, Lane(lane), session.owner, claim, attempts, superseded, waited
+                        ),
+                    )
             if rows:
                 await asyncio.sleep(0)
                 continue
@@ -288,7 +309,12 @@ class Dispatcher:
 
     def _bury(self, conversation_id: int, lane: Lane) -> None:
         self.counters.dead += 1
-        log.error("Work on conversation %d (%s) failed %d times and is a dead letter now.", conversation_id, lane.name.lower(), LAST_ATTEMPT)
+        log.error(
+            "Work on conversation %d (%s) failed %d times and is a dead letter now.",
+            conversation_id,
+            lane.name.lower(),
+            LAST_ATTEMPT,
+        )
         if self._on_dead is not None:
             task = asyncio.ensure_future(self._on_dead(conversation_id, lane))
             self._background.add(task)
@@ -309,7 +335,9 @@ class Dispatcher:
                         log.error("Other workers took this one for dead; it starts over.")
                         await self._listener.reconnect()
                         continue
-                cursor = await connection.execute(queries.reap, {"owner": session.owner, "silence": SILENCE_S, "last": LAST_ATTEMPT}, prepare=True)
+                cursor = await connection.execute(
+                    queries.reap, {"owner": session.owner, "silence": SILENCE_S, "last": LAST_ATTEMPT}, prepare=True
+                )
                 for conversation_id, lane, dead, _ in await cursor.fetchall():
                     if dead:
                         self._bury(conversation_id, Lane(lane))

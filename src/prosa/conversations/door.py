@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
 import psycopg
 
-from prosa import conf, postgres
+from prosa import conf, postgres, realtime
 from prosa.channels import base, inboxes
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, WebhookRequest
 from prosa.conversations.inbound import Arrival, Receiver, Unavailable, read
-from prosa.postgres.connections import Connection, Listener, connect
+from prosa.postgres import connections
+from prosa.postgres.connections import Connection, Listener, Pool, connect
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 4 * conf.MEGABYTE
 BODY_TIMEOUT_S = 30.0
+POOL_TIMEOUT_S = 4.0
 PREFIX = "/webhook"
 TEXT = "text/plain; charset=utf-8"
 
@@ -107,6 +110,14 @@ def _handshake(request: WebhookRequest, known: Inboxes, parts: list[str]) -> Ans
     return REFUSED if asked else NOT_FOUND
 
 
+_open: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Door] = weakref.WeakKeyDictionary()
+
+
+def current() -> Door | None:
+    """The door that runs in this event loop, if one does."""
+    return _open.get(asyncio.get_running_loop())
+
+
 class Door:
     """The ASGI app. ``startup`` and ``shutdown`` belong in the server's lifespan."""
 
@@ -115,6 +126,7 @@ class Door:
         self._dsn = dsn
         self.inboxes = Inboxes()
         self._receiver: Receiver | None = None
+        self._pool: Pool | None = None
         self._stale = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -123,6 +135,10 @@ class Door:
         dsn = self._dsn or postgres.dsn(conf.settings())
         self._receiver = Receiver(dsn)
         await self._receiver.start()
+        # Opened lazily: a door nobody asks by REST keeps no connection for it.
+        self._pool = connections.pool(dsn, name="prosa api", low=0, high=8)
+        await self._pool.open(wait=False)
+        _open[asyncio.get_running_loop()] = self
         listener = Listener(dsn, [inboxes.CHANNEL], self._changed, self._reload, name="prosa door listen")
         self._tasks = [asyncio.create_task(listener.run()), asyncio.create_task(self._keep_fresh(dsn))]
         with contextlib.suppress(TimeoutError):
@@ -130,17 +146,23 @@ class Door:
 
     async def shutdown(self) -> None:
         """Commit what was taken in, then stop."""
+        _open.pop(asyncio.get_running_loop(), None)
         if self._receiver is not None:
             await self._receiver.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await realtime.close()
+        if self._pool is not None:
+            await self._pool.close()
 
     def _changed(self, _channel: str, _payload: str) -> None:
         self._stale.set()
 
     async def _reload(self, connection: Connection) -> None:
         await self.inboxes.load(connection)
+        if self._pool is not None:  # the listener lost its connection: those that lie idle are lost as well
+            await self._pool.check()
 
     async def _keep_fresh(self, dsn: str) -> None:
         while True:
@@ -162,6 +184,20 @@ class Door:
         if self._receiver is None or not self.inboxes.loaded:
             raise Unavailable
         await self._receiver.accept(arrival)
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for a short look (also used by the REST API).
+
+        :raises Unavailable: there is none to be had.
+        """
+        if self._pool is None:
+            raise Unavailable
+        try:
+            async with self._pool.connection(timeout=POOL_TIMEOUT_S) as connection:
+                yield connection
+        except (psycopg.OperationalError, OSError) as error:  # PoolTimeout is an OperationalError
+            raise Unavailable from error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""

@@ -17,7 +17,9 @@ PHRASES = (
     "real person", "human",
 )  # fmt: skip
 
-_ASKS = re.compile(r"(?<!\w)(?:" + "|".join(re.escape(phrase) for phrase in sorted(PHRASES, key=len, reverse=True)) + r")(?!\w)")
+_ASKS = re.compile(
+    r"(?<!\w)(?:" + "|".join(re.escape(phrase) for phrase in sorted(PHRASES, key=len, reverse=True)) + r")(?!\w)"
+)
 _REFUSES = re.compile(r"(?<!\w)(?:nao|no|not|don't|sem|sin|without)\s+(?:\w+\s+){0,3}$")
 LONGEST = 200
 

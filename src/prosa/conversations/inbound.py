@@ -205,7 +205,11 @@ def _receipts(arrivals: Iterable[Arrival]) -> dict[str, Any]:
 
 def _tracked(tracker: str) -> int | None:
     digits = tracker.removeprefix(TRACKER)
-    return int(digits) if tracker.startswith(TRACKER) and digits.isascii() and digits.isdigit() and len(digits) < 19 else None
+    return (
+        int(digits)
+        if tracker.startswith(TRACKER) and digits.isascii() and digits.isdigit() and len(digits) < 19
+        else None
+    )
 
 
 Person = tuple[InboxConfig, Sequence[Identity], str]
@@ -368,7 +372,11 @@ class Receiver:
             if connection.closed or connection.broken:
                 self._finish(batch, Unavailable())
             else:
-                log.warning("A batch of %d webhooks was refused (%s); storing them one by one.", len(batch), type(error).__name__)
+                log.warning(
+                    "A batch of %d webhooks was refused (%s); storing them one by one.",
+                    len(batch),
+                    type(error).__name__,
+                )
                 self._spawn(self._one_by_one(batch))
         except BaseException:
             self._finish(batch, Unavailable())
@@ -459,7 +467,9 @@ async def _replay(event_ids: Sequence[int]) -> dict[int, str]:
             arrival.event_id = event_id
             if arrival.outcome != "unparsed":
                 await store_alone(connection, arrival)
-            await connection.execute(queries.replayed, {"id": event_id, "outcome": arrival.outcome, "error": arrival.error})
+            await connection.execute(
+                queries.replayed, {"id": event_id, "outcome": arrival.outcome, "error": arrival.error}
+            )
             outcomes[event_id] = arrival.outcome
     return outcomes
 

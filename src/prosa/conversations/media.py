@@ -38,7 +38,12 @@ EXECUTABLE = frozenset(
     "application/x-bat text/javascript application/javascript application/hta text/html application/xhtml+xml image/svg+xml".split()
 )
 """Never stored: programs, and documents that run scripts in a colleague's browser."""
-FAMILIES = {"image": ("image/",), "sticker": ("image/",), "audio": ("audio/", "video/ogg", "application/ogg"), "video": ("video/",)}
+FAMILIES = {
+    "image": ("image/",),
+    "sticker": ("image/",),
+    "audio": ("audio/", "video/ogg", "application/ogg"),
+    "video": ("video/",),
+}
 FETCH_TIMEOUT_S = 120.0
 
 
@@ -62,7 +67,9 @@ class MediaLane:
                     stored = await self._store(inbox, business_id, attachment)
             except PermanentError as error:
                 status = "refused" if isinstance(error, BadInput | NotAllowed) else "failed"
-                await self._write(claim, queries.refused, {"id": attachment_id, "status": status, "error": str(error)[:2000]})
+                await self._write(
+                    claim, queries.refused, {"id": attachment_id, "status": status, "error": str(error)[:2000]}
+                )
             else:
                 await self._write(claim, queries.stored, {"id": attachment_id, **stored})
         return Release(again_in=0.0 if len(rows) == 20 else None)
@@ -79,7 +86,9 @@ class MediaLane:
 
     async def _store(self, inbox: InboxConfig, business_id: int, attachment: Attachment) -> dict[str, Any]:
         media = await base.provider(inbox.kind).fetch(self._client, inbox, attachment)
-        mime_type = (media.mime_type or attachment.mime_type or "application/octet-stream").split(";")[0].strip().lower()
+        mime_type = (
+            (media.mime_type or attachment.mime_type or "application/octet-stream").split(";")[0].strip().lower()
+        )
         _check_type(attachment.kind, mime_type)
         limit = conf.settings().media_max_bytes
         if media.size > limit:
@@ -93,7 +102,13 @@ class MediaLane:
             suffix = mimetypes.guess_extension(mime_type) or ".bin"
             name = f"{business_id}/{datetime.now(UTC):%Y/%m}/{secrets.token_hex(16)}{suffix}"
             saved = await asyncio.to_thread(default_storage.save, name, File(spool, name=name))
-        return {"file": saved, "mime_type": mime_type[:120], "filename": media.filename[:255], "sha256": digest.hex(), "size": size}
+        return {
+            "file": saved,
+            "mime_type": mime_type[:120],
+            "filename": media.filename[:255],
+            "sha256": digest.hex(),
+            "size": size,
+        }
 
 
 async def _receive(media: Media, spool: BinaryIO, limit: int) -> tuple[int, bytes]:

@@ -44,7 +44,9 @@ async def _look(connection: Connection, client: Client, provider: base.Provider,
     try:
         found = await provider.missed(client, inbox, since)
     except ProsaError as error:
-        log.warning("Inbox %s/%s could not be asked for missed messages: %s", inbox.kind, inbox.slug, str(error).split("\n")[0])
+        log.warning(
+            "Inbox %s/%s could not be asked for missed messages: %s", inbox.kind, inbox.slug, str(error).split("\n")[0]
+        )
         return
     taken = await take_in(connection, inbox, found)
     _looked.add(inbox.id)

@@ -34,7 +34,15 @@ class WebhookEvent(models.Model):
     understood), ``failed`` (understood, but storing it failed; ``error`` says why).
     """
 
-    inbox = models.ForeignKey(Inbox, verbose_name=_("inbox"), null=True, db_constraint=False, db_index=False, on_delete=models.SET_NULL, related_name="+")
+    inbox = models.ForeignKey(
+        Inbox,
+        verbose_name=_("inbox"),
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
     kind = models.CharField(_("kind"), max_length=40)
     received_at = models.DateTimeField(_("received"), db_default=Now())
     body = models.BinaryField(_("body"))
@@ -63,9 +71,13 @@ class Conversation(models.Model):
     still holds. This row is the lock that takeover, ``finish`` and sending share.
     """
 
-    business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="conversations")
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="conversations"
+    )
     inbox = models.ForeignKey(Inbox, verbose_name=_("inbox"), on_delete=models.CASCADE, related_name="conversations")
-    contact = models.ForeignKey(Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="conversations")
+    contact = models.ForeignKey(
+        Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="conversations"
+    )
     state = models.CharField(_("state"), max_length=16, choices=State, db_default=State.BOT)
     state_at = models.DateTimeField(_("in this state since"), db_default=Now())
     epoch = models.IntegerField(_("ownership epoch"), db_default=0)
@@ -80,8 +92,13 @@ class Conversation(models.Model):
         verbose_name = _("conversation")
         verbose_name_plural = _("conversations")
         constraints = [
-            models.UniqueConstraint(fields=["inbox", "contact"], condition=~Q(state="resolved"), name="prosa_conversation_open"),
-            models.CheckConstraint(condition=Q(state__in=["bot", "awaiting_agent", "agent_active", "resolved"]), name="prosa_conversation_state"),
+            models.UniqueConstraint(
+                fields=["inbox", "contact"], condition=~Q(state="resolved"), name="prosa_conversation_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["bot", "awaiting_agent", "agent_active", "resolved"]),
+                name="prosa_conversation_state",
+            ),
         ]
         indexes = [models.Index(fields=["business", "-id"], name="prosa_conversation_recent")]
 
@@ -98,8 +115,12 @@ class Message(models.Model):
     when it was written.
     """
 
-    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="messages")
-    business = models.ForeignKey(Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(
+        Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="messages"
+    )
+    business = models.ForeignKey(
+        Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+"
+    )
     inbox = models.ForeignKey(Inbox, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+")
     event_id = models.BigIntegerField(null=True)
     direction = models.CharField(max_length=3)
@@ -116,7 +137,15 @@ class Message(models.Model):
     pricing = models.JSONField(null=True, blank=True)
     pending = models.BooleanField(db_default=False)
     epoch = models.IntegerField(db_default=0)
-    turn = models.ForeignKey("Turn", null=True, blank=True, db_constraint=False, db_index=False, on_delete=models.SET_NULL, related_name="messages")
+    turn = models.ForeignKey(
+        "Turn",
+        null=True,
+        blank=True,
+        db_constraint=False,
+        db_index=False,
+        on_delete=models.SET_NULL,
+        related_name="messages",
+    )
     attempts = models.SmallIntegerField(db_default=0)
     resends = models.SmallIntegerField(db_default=0)
     sent_at = models.DateTimeField(_("sent"), db_default=Now())
@@ -129,7 +158,11 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["conversation", "id"], name="prosa_message_conversation"),
             models.Index(fields=["conversation", "id"], condition=Q(pending=True), name="prosa_message_pending"),
-            models.Index(fields=["conversation", "id"], condition=Q(status__in=["queued", "sending", "unconfirmed"]), name="prosa_message_outgoing"),
+            models.Index(
+                fields=["conversation", "id"],
+                condition=Q(status__in=["queued", "sending", "unconfirmed"]),
+                name="prosa_message_outgoing",
+            ),
             models.Index(fields=["turn"], condition=Q(turn__isnull=False), name="prosa_message_turn"),
         ]
 
@@ -140,7 +173,9 @@ class Message(models.Model):
 class Attachment(models.Model):
     """A file of a message. ``status``: waiting, stored, refused (too large, wrong type, wrong checksum) or failed."""
 
-    message = models.ForeignKey(Message, verbose_name=_("message"), on_delete=models.CASCADE, related_name="attachments")
+    message = models.ForeignKey(
+        Message, verbose_name=_("message"), on_delete=models.CASCADE, related_name="attachments"
+    )
     kind = models.CharField(_("kind"), max_length=16)
     ref = models.TextField(blank=True, db_default="")
     url = models.TextField(blank=True, db_default="")
@@ -169,7 +204,9 @@ class Turn(models.Model):
     message came first), silent (nothing to say), failed.
     """
 
-    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="turns")
+    conversation = models.ForeignKey(
+        Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="turns"
+    )
     business = models.ForeignKey(Business, db_constraint=False, on_delete=models.CASCADE, related_name="+")
     outcome = models.CharField(_("outcome"), max_length=12)
     started_at = models.DateTimeField(_("started"))
@@ -178,7 +215,14 @@ class Turn(models.Model):
     input_tokens = models.IntegerField(_("tokens in"), db_default=0)
     output_tokens = models.IntegerField(_("tokens out"), db_default=0)
     requests = models.SmallIntegerField(_("model requests"), db_default=0)
-    cost = models.DecimalField(_("cost (US$)"), max_digits=14, decimal_places=8, null=True, blank=True, help_text=_("Empty: the model's price is not known."))
+    cost = models.DecimalField(
+        _("cost (US$)"),
+        max_digits=14,
+        decimal_places=8,
+        null=True,
+        blank=True,
+        help_text=_("Empty: the model's price is not known."),
+    )
     guideline_version = models.IntegerField(_("guideline version"), db_default=0)
     stages = models.JSONField(_("latency per stage (ms)"), db_default={})
     trace = models.JSONField(_("trace"), db_default={})
@@ -196,8 +240,12 @@ class Turn(models.Model):
 class Event(models.Model):
     """A line on the conversation's timeline. ``actor``: customer, bot, system, owner_phone or ``user:<id>``."""
 
-    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="events")
-    business = models.ForeignKey(Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(
+        Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, related_name="events"
+    )
+    business = models.ForeignKey(
+        Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+"
+    )
     kind = models.CharField(_("what"), max_length=40)
     actor = models.CharField(_("who"), max_length=60)
     data = models.JSONField(_("details"), db_default={})
@@ -227,7 +275,9 @@ class Dispatch(models.Model):
     ``claim`` fence what a claimer may write. See ``dispatch``.
     """
 
-    conversation = models.ForeignKey(Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="+")
+    conversation = models.ForeignKey(
+        Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     lane = models.SmallIntegerField(_("lane"), choices=Lane)
     run_at = models.DateTimeField(_("runs at"), null=True, blank=True, help_text=_("Empty: nothing to do."))
     burst_until = models.DateTimeField(null=True, blank=True)
@@ -243,7 +293,11 @@ class Dispatch(models.Model):
         verbose_name_plural = _("dispatch")
         constraints = [models.UniqueConstraint(fields=["conversation", "lane"], name="prosa_dispatch_lane")]
         indexes = [
-            models.Index(fields=["lane", "run_at"], condition=Q(owner__isnull=True, run_at__isnull=False), name="prosa_dispatch_ready"),
+            models.Index(
+                fields=["lane", "run_at"],
+                condition=Q(owner__isnull=True, run_at__isnull=False),
+                name="prosa_dispatch_ready",
+            ),
             models.Index(fields=["owner"], condition=Q(owner__isnull=False), name="prosa_dispatch_owned"),
             models.Index(fields=["dead_at"], condition=Q(dead_at__isnull=False), name="prosa_dispatch_dead"),
         ]

@@ -118,7 +118,9 @@ class Outbox:
                 return release
         return Release(again_in=min(again) if again else None)
 
-    async def _leave(self, inbox: InboxConfig, business_id: int, conversation_id: int, outgoing: _Outgoing) -> Release | None:
+    async def _leave(
+        self, inbox: InboxConfig, business_id: int, conversation_id: int, outgoing: _Outgoing
+    ) -> Release | None:
         """Send one bubble; a Release when the lane must wait, None to go on with the next."""
         provider = base.provider(inbox.kind)
         interval, size = provider.pace or (0.0, 0)
@@ -166,7 +168,9 @@ class Outbox:
         if inbox.troubled:
             await self._trouble(inbox, "")
 
-    async def _later(self, inbox: InboxConfig, conversation_id: int, outgoing: _Outgoing, error: TemporaryError, burst: float) -> Release:
+    async def _later(
+        self, inbox: InboxConfig, conversation_id: int, outgoing: _Outgoing, error: TemporaryError, burst: float
+    ) -> Release:
         """It was not accepted: put it back, slow down whom it concerns, come again."""
         if outgoing.attempts + 1 >= LAST_TRY:
             await self._end(outgoing, "failed", error=str(error), code=error.code)
@@ -175,11 +179,14 @@ class Outbox:
         async with self._pool.connection() as connection:
             if isinstance(error, SlowDown) and error.pair:
                 delay = max(delay, float(4**outgoing.attempts))
-                await connection.execute(queries.slow_pair, {"conversation_id": conversation_id, "seconds": delay, "burst": burst})
+                await connection.execute(
+                    queries.slow_pair, {"conversation_id": conversation_id, "seconds": delay, "burst": burst}
+                )
             elif isinstance(error, SlowDown):
                 await connection.execute(queries.slow_inbox, {"inbox_id": inbox.id, "seconds": delay})
             await connection.execute(
-                queries.requeue, {"message_id": outgoing.id, "error_code": error.code, "error": str(error), "resends": 0}
+                queries.requeue,
+                {"message_id": outgoing.id, "error_code": error.code, "error": str(error), "resends": 0},
             )
         return Release(again_in=delay)
 
@@ -199,16 +206,25 @@ class Outbox:
         async with self._pool.connection() as connection:
             row = await fetch_one(connection, queries.statuses_flow, {"inbox_id": inbox.id, "seconds": RESEND_S})
             if provider.tracks and row and row[0] and outgoing.resends == 0:
-                await connection.execute(queries.requeue, {"message_id": outgoing.id, "error_code": "", "error": "", "resends": 1})
+                await connection.execute(
+                    queries.requeue, {"message_id": outgoing.id, "error_code": "", "error": "", "resends": 1}
+                )
                 return 0.0
-        await self._end(outgoing, "failed", error="Nobody knows whether it arrived. Ask the customer before you repeat it.", code="unknown_outcome")
+        await self._end(
+            outgoing,
+            "failed",
+            error="Nobody knows whether it arrived. Ask the customer before you repeat it.",
+            code="unknown_outcome",
+        )
         return None
 
     async def _trouble(self, inbox: InboxConfig, text: str) -> None:
         async with self._pool.connection() as connection:
             await connection.execute(inbox_queries.trouble, {"inbox_id": inbox.id, "text": text})
 
-    async def _end(self, outgoing: _Outgoing, status: str, *, provider_id: str | None = None, error: str = "", code: str = "") -> None:
+    async def _end(
+        self, outgoing: _Outgoing, status: str, *, provider_id: str | None = None, error: str = "", code: str = ""
+    ) -> None:
         async with self._pool.connection() as connection:
             await fetch_one(
                 connection,
@@ -221,8 +237,31 @@ class Outbox:
 
 
 def _read(row: Any, to: Any) -> _Outgoing:
-    (message_id, status, author, kind, text, payload, reply_to, attempts, resends, age, _, _, ref, url, mime, filename, voice, file) = row
-    attachment = Attachment(kind, ref or "", url or "", mime or "", "", filename or "", 0, bool(voice)) if ref is not None else None
+    (
+        message_id,
+        status,
+        author,
+        kind,
+        text,
+        payload,
+        reply_to,
+        attempts,
+        resends,
+        age,
+        _,
+        _,
+        ref,
+        url,
+        mime,
+        filename,
+        voice,
+        file,
+    ) = row
+    attachment = (
+        Attachment(kind, ref or "", url or "", mime or "", "", filename or "", 0, bool(voice))
+        if ref is not None
+        else None
+    )
     return _Outgoing(
         id=message_id,
         status=status,

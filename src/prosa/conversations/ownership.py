@@ -37,7 +37,9 @@ def _parameters(conversation_id: int, event: Move, actor: str, data: dict[str, A
     }
 
 
-async def move(connection: Connection, conversation_id: int, event: Move, actor: str, **data: Any) -> tuple[str, int] | None:
+async def move(
+    connection: Connection, conversation_id: int, event: Move, actor: str, **data: Any
+) -> tuple[str, int] | None:
     """Carry out one move in the caller's transaction (or alone).
 
     :returns: the new state and epoch, or None when the event does not apply in the state the conversation is in.
@@ -83,7 +85,13 @@ def resolve(conversation_id: int, actor: str) -> None:
 # ── what providers report ─────────────────────────────────────────────────────────────────────────
 
 
-async def hear(connection: Connection, inbox: InboxConfig, report: Takeover | IdentityChange | Notice, event_id: int | None, introduce: Introduce) -> None:
+async def hear(
+    connection: Connection,
+    inbox: InboxConfig,
+    report: Takeover | IdentityChange | Notice,
+    event_id: int | None,
+    introduce: Introduce,
+) -> None:
     """Write down something rare a webhook held, in the caller's transaction."""
     match report:
         case Takeover():
@@ -104,7 +112,9 @@ async def hear(connection: Connection, inbox: InboxConfig, report: Takeover | Id
                 await connection.execute(inboxes.queries.trouble, {"inbox_id": inbox.id, "text": report.text})
 
 
-async def _person_wrote(connection: Connection, inbox: InboxConfig, takeover: Takeover, event_id: int | None, introduce: Introduce) -> None:
+async def _person_wrote(
+    connection: Connection, inbox: InboxConfig, takeover: Takeover, event_id: int | None, introduce: Introduce
+) -> None:
     """A message from the owner's own phone: it joins the conversation, and the conversation is theirs."""
     if not takeover.recipients:
         return
