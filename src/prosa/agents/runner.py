@@ -228,7 +228,7 @@ def _status(error: Exception) -> int | str:
 def _explained(error: Exception, deadline: float) -> str:
     """An error as one line for the turn's record: without keys, without the provider's whole page."""
     if isinstance(error, TimeoutError) and not str(error):
-        return f"no answer within {deadline:g} s"
+        return f"no answer within {deadline:.3g} s"
     text = " ".join(f"{type(error).__name__}: {error}".split())
     for secret in llm.secrets():
         text = text.replace(secret, "…")
