@@ -20,7 +20,7 @@ def doctor_checks() -> Iterable[Finding]:
     from prosa.channels.models import Inbox
 
     providers = registered()
-    inboxes = list(Inbox.objects.filter(active=True))
+    inboxes = list(Inbox.objects.filter(active=True).order_by("id"))
     if not inboxes:
         return [
             Finding(
