@@ -145,6 +145,17 @@ def test_closed_folder_above_is_told(data_dir):
 
 
 @needs_root
+def test_root_in_a_closed_home_keeps_its_data_elsewhere(data_dir, monkeypatch):
+    closed = data_dir / "home"
+    closed.mkdir(mode=0o700)
+    monkeypatch.delenv("PROSA_DATA_DIR", raising=False)
+    monkeypatch.chdir(closed)
+    assert Settings().data_dir == Path("/var/lib/prosa")
+    closed.chmod(0o755)
+    assert Settings().data_dir == closed / "var"
+
+
+@needs_root
 def test_programs_out_of_reach_are_copied(data_dir, monkeypatch):
     monkeypatch.setattr(
         "prosa.postgres.embedded._closed_folder", lambda path: path if "pginstall18" in str(path) else None

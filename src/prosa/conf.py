@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("var"),
         validation_alias=_env("PROSA_DATA_DIR"),
-        description="Folder for the embedded database, media and the generated secret key.",
+        description="Folder for the embedded database, media and the generated secret key; for root in a closed home /var/lib/prosa.",
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
@@ -226,7 +226,15 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        found = value.expanduser().absolute()
+        # As root the embedded PostgreSQL is another OS user, whom a home of mode 0700 shuts out.
+        if (
+            value == Path("var")
+            and os.geteuid() == 0
+            and not all(folder.stat().st_mode & 0o001 for folder in found.parents)
+        ):
+            return Path("/var/lib/prosa")
+        return found
 
     @property
     def embedded(self) -> bool:

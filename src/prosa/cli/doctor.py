@@ -132,6 +132,8 @@ def _database() -> Iterator[Finding]:
             "select current_setting('server_version'), current_setting('server_version_num')::int, current_setting('synchronous_commit')"
         )
         version, number, commit = cursor.fetchone()
+        cursor.execute("select lower('Á') = 'á'")
+        folds = cursor.fetchone()[0]
         cursor.execute("select exists (select from pg_available_extensions where name = 'vector')")
         vectors = cursor.fetchone()[0]
     if number < 150000:
@@ -144,6 +146,13 @@ def _database() -> Iterator[Finding]:
             "database",
             "synchronous_commit is off: a crash can lose messages that were acknowledged.",
             "Set it to on.",
+        )
+    if not folds:
+        yield Finding(
+            "warning",
+            "database",
+            "Its locale does not know accented letters, so searching misses answers.",
+            "Make it anew with a UTF-8 locale, for example C.UTF-8.",
         )
     if not vectors:
         yield Finding(
