@@ -11,6 +11,7 @@ import signal
 import psycopg
 
 from prosa import conf, postgres, queue
+from prosa.agents import llm, runner
 from prosa.channels import inboxes
 from prosa.channels.inboxes import Inboxes
 from prosa.conversations.dispatch import Dispatcher
@@ -18,6 +19,7 @@ from prosa.conversations.media import MediaLane
 from prosa.conversations.models import Lane
 from prosa.conversations.outbox import Outbox
 from prosa.conversations.turns import Turns
+from prosa.errors import ConfigurationError
 from prosa.http import Client
 from prosa.postgres import connections
 from prosa.postgres.connections import Connection, Listener
@@ -61,6 +63,7 @@ class Worker:
         tasks = [asyncio.create_task(self._listener.run()), asyncio.create_task(self._keep_fresh())]
         if chores:
             tasks.append(asyncio.create_task(queue.run_worker()))
+        _warm_up()
         try:
             await self._listener.connected.wait()
             await self.dispatcher.run()
@@ -70,6 +73,7 @@ class Worker:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.client.close()
             await self.pool.close()
+            await runner.close()
 
     async def drain(self) -> None:
         """Take nothing new, finish what runs."""
@@ -91,6 +95,14 @@ class Worker:
             await self._media.give_up(conversation_id)
         else:
             await self.turns.bury(conversation_id, lane)
+
+
+def _warm_up() -> None:
+    """Load the default model's SDK now: the first customer should not wait half a second for it."""
+    name = conf.settings().model
+    if name != "offline":
+        with contextlib.suppress(ConfigurationError):  # each turn's record and `prosa doctor` say what is missing
+            llm.find(name)
 
 
 async def _main(concurrency: int) -> None:

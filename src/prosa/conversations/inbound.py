@@ -52,6 +52,9 @@ MAX_BATCH = 256
 MAX_BATCH_BYTES = 8 * conf.MEGABYTE
 MAX_WAITING = 4096
 CONNECTION_LIFE_S = 300.0
+PATIENCE_S = 3.0
+"""How long requests wait for PostgreSQL to come back before they are told to send again. A restart takes less, and
+Twilio does not repeat what was answered 503 (FACTS 2.5)."""
 
 
 class Unavailable(TemporaryError):
@@ -77,6 +80,7 @@ class Arrival:
     others: list[tuple[InboxConfig, Report]] = field(default_factory=list)
     """Takeovers, identity changes and notices: rare, written one by one."""
     done: asyncio.Future[None] | None = None
+    tried: bool = False
 
     @property
     def plain(self) -> bool:
@@ -105,15 +109,7 @@ def read(provider: Reader, inbox: InboxConfig, known: Inboxes, request: WebhookR
     """
     content_type = request.headers.get("content-type", "")
     arrival = Arrival(provider.kind, request.body, content_type, inbox)
-    try:
-        parsed = provider.parse(request.body, content_type)
-    except BadInput as error:
-        arrival.outcome, arrival.error = "unparsed", str(error)
-        return arrival
-    except Exception as error:
-        log.exception("The %s parser failed; the webhook is kept.", provider.kind)
-        arrival.outcome, arrival.error = "unparsed", f"{type(error).__name__} in the parser"
-        return arrival
+    parsed = _parse(provider, arrival)
     routes: dict[str, InboxConfig | None] = {"": inbox, inbox.routing_key: inbox}
 
     def route(key: str) -> InboxConfig | None:
@@ -125,8 +121,6 @@ def read(provider: Reader, inbox: InboxConfig, known: Inboxes, request: WebhookR
             arrival.outcome, arrival.error = "unrouted", f"No inbox of ours has the routing key {key!r}."
         return target
 
-    if parsed.strange:
-        arrival.outcome, arrival.error = "strange", "; ".join(parsed.strange)[:2000]
     for message in parsed.messages:
         if (target := route(message.routing_key)) and message.senders:
             arrival.messages.append((target, message))
@@ -138,6 +132,21 @@ def read(provider: Reader, inbox: InboxConfig, known: Inboxes, request: WebhookR
         if target := route(other.routing_key):
             arrival.others.append((target, other))
     return arrival
+
+
+def _parse(provider: Reader, arrival: Arrival) -> Parsed:
+    try:
+        parsed = provider.parse(arrival.body, arrival.content_type)
+    except BadInput as error:
+        arrival.outcome, arrival.error = "unparsed", str(error)
+        return Parsed()
+    except Exception as error:
+        log.exception("The %s parser failed; the webhook is kept.", provider.kind)
+        arrival.outcome, arrival.error = "unparsed", f"{type(error).__name__} in the parser"
+        return Parsed()
+    if parsed.strange:
+        arrival.outcome, arrival.error = "strange", "; ".join(parsed.strange)[:2000]
+    return parsed
 
 
 # ── columns of the statements ─────────────────────────────────────────────────────────────────────
@@ -298,7 +307,7 @@ class Receiver:
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._apart = asyncio.Semaphore(2)
-        self._up = True
+        self._down_since: float | None = None
 
     async def start(self) -> None:
         """Begin flushing."""
@@ -307,7 +316,7 @@ class Receiver:
     async def stop(self) -> None:
         """Commit what waits (at most a few seconds), then stop."""
         deadline = asyncio.get_running_loop().time() + 5
-        while self._waiting and self._up and asyncio.get_running_loop().time() < deadline:
+        while self._waiting and self._down_since is None and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
         for task in self._tasks:
             task.cancel()
@@ -318,12 +327,15 @@ class Receiver:
 
         :raises Unavailable: it could not be stored; nothing of it was.
         """
-        if not self._up or len(self._waiting) >= MAX_WAITING:
+        if self._gave_up() or len(self._waiting) >= MAX_WAITING:
             raise Unavailable
         done = arrival.done = asyncio.get_running_loop().create_future()
         self._waiting.append(arrival)
         self._wake.set()
         await done
+
+    def _gave_up(self) -> bool:
+        return self._down_since is not None and asyncio.get_running_loop().time() - self._down_since > PATIENCE_S
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.create_task(work)
@@ -336,11 +348,12 @@ class Receiver:
             try:
                 connection = await connect(self._dsn, "prosa door", lock_timeout="200ms", statement_timeout="15s")
             except (psycopg.OperationalError, OSError):
-                self._up = False
-                self._fail(Unavailable())
-                await asyncio.sleep(0.25)
+                self._down_since = self._down_since or loop.time()
+                if self._gave_up():
+                    self._fail(Unavailable())
+                await asyncio.sleep(0.1)
                 continue
-            self._up = True
+            self._down_since = None
             born = loop.time()
             try:
                 # A plan cached while the tables were small stays with its connection: hence a connection's short life.
@@ -370,7 +383,7 @@ class Receiver:
             await store(connection, batch)
         except psycopg.Error as error:
             if connection.closed or connection.broken:
-                self._finish(batch, Unavailable())
+                self._once_more(batch)
             else:
                 log.warning(
                     "A batch of %d webhooks was refused (%s); storing them one by one.",
@@ -383,6 +396,14 @@ class Receiver:
             raise
         else:
             self._finish(batch, None)
+
+    def _once_more(self, batch: list[Arrival]) -> None:
+        """The connection broke, perhaps after the commit: on another one, messages that are there are not doubled."""
+        self._finish([arrival for arrival in batch if arrival.tried], Unavailable())
+        again = [arrival for arrival in batch if not arrival.tried]
+        for arrival in again:
+            arrival.tried = True
+        self._waiting.extendleft(reversed(again))
 
     async def _one_by_one(self, batch: list[Arrival]) -> None:
         try:

@@ -33,9 +33,23 @@ log = logging.getLogger(__name__)
 queries = sql.load(__file__, "media.sql")
 
 EXECUTABLE = frozenset(
-    "application/x-msdownload application/x-dosexec application/vnd.microsoft.portable-executable application/x-sh "
-    "application/x-executable application/x-mach-binary application/java-archive application/x-ms-installer "
-    "application/x-bat text/javascript application/javascript application/hta text/html application/xhtml+xml image/svg+xml".split()
+    {
+        "application/x-msdownload",
+        "application/x-dosexec",
+        "application/vnd.microsoft.portable-executable",
+        "application/x-sh",
+        "application/x-executable",
+        "application/x-mach-binary",
+        "application/java-archive",
+        "application/x-ms-installer",
+        "application/x-bat",
+        "text/javascript",
+        "application/javascript",
+        "application/hta",
+        "text/html",
+        "application/xhtml+xml",
+        "image/svg+xml",
+    }
 )
 """Never stored: programs, and documents that run scripts in a colleague's browser."""
 FAMILIES = {

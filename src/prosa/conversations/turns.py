@@ -73,6 +73,7 @@ class Context:
     max_age: timedelta
     wait_notice_every: timedelta
     wait_notice_at: datetime | None
+    to: tuple[Identity, ...]
     waiting: tuple[_Waiting, ...]
     turn: Turn
     started: datetime
@@ -125,7 +126,7 @@ class Turns:
                 connection, queries.lines, {"conversation_id": conversation_id, "history": HISTORY_LINES}
             )
         (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, version) = row  # fmt: skip
+         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, version, identities) = row  # fmt: skip
         waiting = sorted(
             (
                 _Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "")
@@ -160,7 +161,7 @@ class Turns:
         )
         return Context(
             conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
-            timedelta(minutes=wait_minutes), wait_notice_at, tuple(waiting), turn, started, clock,
+            timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), turn, started, clock,
         )  # fmt: skip
 
     def _approved(self, business_id: int) -> Callable[[str], Awaitable[Sequence[ApprovedAnswer]]]:
@@ -209,11 +210,9 @@ class Turns:
         if type(provider).show_typing is base.Provider.show_typing:
             return
         try:
-            async with self._pool.connection() as connection:
-                to = await address(connection, context.conversation_id)
             while True:
                 async with asyncio.timeout(5):
-                    await provider.show_typing(self._client, inbox, to, context.waiting[-1].provider_id)
+                    await provider.show_typing(self._client, inbox, context.to, context.waiting[-1].provider_id)
                 await asyncio.sleep(TYPING_AGAIN_S)
         except Exception as error:  # noqa: BLE001 - a courtesy
             log.debug("Typing could not be shown: %s", type(error).__name__)
@@ -401,7 +400,11 @@ def _record(
 
 async def address(connection: Connection, conversation_id: int) -> tuple[Identity, ...]:
     """Every identity of the person in a conversation, oldest first."""
-    rows = await fetch_all(connection, queries.address, {"conversation_id": conversation_id})
+    return identify(await fetch_all(connection, queries.address, {"conversation_id": conversation_id}))
+
+
+def identify(rows: Sequence[Sequence[str]]) -> tuple[Identity, ...]:
+    """Rows of (key, address) as identities."""
     found = []
     for key, wire in rows:
         kind, _, value = key.partition(":")
