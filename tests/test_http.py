@@ -268,6 +268,23 @@ async def test_a_host_named_in_the_settings_may_be_private(monkeypatch, server):
         assert (await client.request("GET", server.url)).ok
 
 
+@pytest.mark.parametrize("development", [True, False])
+async def test_our_own_simulator_may_be_called_in_development_only(monkeypatch, server, development):
+    from prosa import conf
+
+    port = int(server.url.rpartition(":")[2])
+    monkeypatch.setattr(
+        conf, "settings", lambda: conf.Settings(development=development, port=port, secret_key="x" * 40)
+    )
+    server.answers(200)
+    async with Client() as client:
+        if development:
+            assert (await client.request("GET", server.url)).ok
+        else:
+            with pytest.raises(NotAllowed):
+                await client.request("GET", server.url)
+
+
 # ── redirects ──
 
 

@@ -443,12 +443,17 @@ def _addresses_of(urls: tuple[str, ...]) -> frozenset[Address]:
 
 
 def _configured_addresses() -> frozenset[Address]:
-    """What the operator named in the environment, and in development the simulator: no other private address is called."""
+    """What the operator named in the environment, and in development this server, whose simulator plays the providers."""
     from prosa.conf import settings  # pydantic takes its time; whoever only looks at a provider does not need it
 
     known = settings()
-    simulator = f"http://127.0.0.1:{known.port}" if known.development else ""
-    return _addresses_of((
-        known.whatsapp_graph_url, known.twilio_api_url, known.public_url, known.openai_base_url, known.gemini_base_url, known.anthropic_base_url,
-        simulator,
-    ))  # fmt: skip
+    urls = (
+        known.whatsapp_graph_url,
+        known.twilio_api_url,
+        known.public_url,
+        known.openai_base_url,
+        known.gemini_base_url,
+        known.anthropic_base_url,
+    )
+    ourselves = tuple(f"http://{host}:{known.port}" for host in ("127.0.0.1", "localhost")) if known.development else ()
+    return _addresses_of(urls + ourselves)
