@@ -128,7 +128,10 @@ async def _ask(world: World, thread: Thread, bubble: Bubble) -> None:
     for reply in answer.get("replies") or []:
         identity = f"rest-{reply.get('id', new_number())}"
         if identity not in thread.bubbles:  # a burst's messages all get the burst's answer
-            world.put(thread, Bubble(identity, "business", "text", str(reply.get("text", "")), "delivered"))
+            shown = Bubble(identity, "business", "text", str(reply.get("text", "")), "delivered")
+            if isinstance(reply.get("options"), list):
+                shown.choices = {"type": "button", "options": reply["options"]}
+            world.put(thread, shown)
 
 
 async def _talk(thread: Thread, bubble: Bubble) -> Json:

@@ -46,9 +46,9 @@ def words() -> dict[str, Any]:
         "quoted": _("An earlier message"),
         "choose": _("Choose"),
         "greeting": _("Say something to %s"),
-        "whatsapp_cloud": _("WhatsApp (Meta)"),
-        "twilio": _("WhatsApp (Twilio)"),
-        "rest": _("API"),
+        "whatsapp_cloud": "Meta",
+        "twilio": "Twilio",
+        "rest": _("JSON API"),
         "suggestions": [
             _("Hi! What are your opening hours?"),
             _("How long does delivery take?"),

@@ -1,6 +1,6 @@
 // A message as elements. Nothing a message holds is ever read as HTML.
 
-import { base, el, fill, icon, language, words } from "./server.js";
+import { base, el, icon, language, words } from "./server.js";
 
 const time = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" });
@@ -75,22 +75,22 @@ function placeOf({ place }) {
   return el("div", { class: "doc" }, icon("pin"), about);
 }
 
-function choicesOf(bubble, { last, choose, openList }) {
+function choicesOf(bubble, { answered, choose, openList }) {
   const { choices } = bubble;
   if (!choices) return null;
   if (choices.type === "url") {
     return el("div", { class: "options" }, el("a", { href: choices.url, target: "_blank", rel: "noopener noreferrer nofollow" }, icon("open"), choices.button));
   }
   if (choices.type === "list") {
-    return el("div", { class: "options" }, el("button", { type: "button", disabled: !last, onclick: () => openList(bubble) }, icon("list"), choices.button || words.choose));
+    return el("div", { class: "options" }, el("button", { type: "button", disabled: answered, onclick: () => openList(bubble) }, icon("list"), choices.button || words.choose));
   }
-  const buttons = choices.options.map((option) => el("button", { type: "button", disabled: !last, onclick: () => choose(bubble, option, "button") }, option.title));
+  const buttons = choices.options.map((option) => el("button", { type: "button", disabled: answered, onclick: () => choose(bubble, option, "button") }, option.title));
   return el("div", { class: "options" }, ...buttons);
 }
 
 /**
- * The list item of a message. `context`: `turn` (another author than the message before), `last` (its options may
- * still be chosen), `quoted` (the message it answers), and what to do: `choose openList again menu jump`.
+ * The list item of a message. `context`: `turn` (another author than the message before), `answered` (one of its
+ * options was chosen), `quoted` (the message it answers), and what to do: `choose openList again menu jump`.
  */
 export function draw(bubble, context) {
   const mine = bubble.author === "customer";
@@ -123,5 +123,3 @@ export function draw(bubble, context) {
     failed ? el("button", { type: "button", class: "again", title: bubble.error, onclick: () => context.again(bubble) }, icon("alert"), words.notSent) : null,
   );
 }
-
-export { fill };

@@ -27,8 +27,10 @@ export function complain(reason) {
 
 function settle() {
   const filled = Boolean(text.value.trim() || file);
-  $("send").hidden = !filled;
-  record.hidden = filled;
+  const wordsOnly = form.classList.contains("words-only");
+  $("attach").hidden = wordsOnly;
+  $("send").hidden = !filled && !wordsOnly;
+  record.hidden = filled || wordsOnly;
   text.style.height = "auto";
   text.style.height = `${Math.min(text.scrollHeight, 132)}px`;
 }
@@ -40,6 +42,12 @@ export function answer(bubble, author) {
   quote.querySelector("strong").textContent = author;
   quote.querySelector("span").textContent = gist(bubble);
   text.focus();
+}
+
+/** The API carries no files. */
+export function takesFiles(does) {
+  form.classList.toggle("words-only", !does);
+  settle();
 }
 
 export function draft(value) {
@@ -67,6 +75,8 @@ function attach(chosen) {
   }
   settle();
 }
+
+const offer = (chosen) => chosen && !form.classList.contains("words-only") && attach(chosen);
 
 function kindOf(chosen) {
   const family = chosen.type.split("/")[0];
@@ -139,13 +149,13 @@ export function compose(onSend) {
     const [pasted] = event.clipboardData.files;
     if (pasted) {
       event.preventDefault();
-      attach(pasted);
+      offer(pasted);
     }
   });
   $("device").addEventListener("dragover", (event) => event.preventDefault());
   $("device").addEventListener("drop", (event) => {
     event.preventDefault();
-    if (event.dataTransfer.files[0]) attach(event.dataTransfer.files[0]);
+    offer(event.dataTransfer.files[0]);
   });
   $("attach").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => {

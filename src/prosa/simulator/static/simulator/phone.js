@@ -1,6 +1,6 @@
 // The phone: which inbox, which customer, their messages, and what happens.
 
-import { answer, complain, compose, draft } from "./composer.js";
+import { answer, complain, compose, draft, takesFiles } from "./composer.js";
 import { dayName, draw, gist } from "./bubbles.js";
 import * as mischief from "./mischief.js";
 import { checked, initials, invent, keyOf, load, pretty, save } from "./people.js";
@@ -39,7 +39,7 @@ function drawSide() {
       const button = el(
         "button",
         { type: "button", disabled: line.real, "aria-pressed": String(line.ref === state.line?.ref), onclick: () => go(line, state.person) },
-        el("span", { class: "avatar", "aria-hidden": "true" }, initials(line.business || line.name)),
+        el("span", { class: "avatar", "aria-hidden": "true" }, initials(line.name)),
         el("span", { class: "text" }, el("strong", {}, line.name), el("small", {}, about)),
         unreadBadge(threadKey(line, state.person)),
       );
@@ -110,6 +110,7 @@ async function go(line, person) {
   $("line-avatar").textContent = line ? initials(line.business || line.name) : "";
   about();
   $("composer").inert = !line;
+  takesFiles(line?.kind !== "rest");
   $("in-admin").hidden = !line;
   if (!line) return drawThread();
   $("in-admin").href = `${base}conversation/?${new URLSearchParams(both())}`;
@@ -155,13 +156,13 @@ function drawThread() {
   const shown = sorted();
   const items = [];
   let before = null;
-  shown.forEach((bubble, index) => {
+  shown.forEach((bubble) => {
     const newDay = !before || dayName(before.at) !== dayName(bubble.at);
     if (newDay) items.push(el("li", { class: "day" }, dayName(bubble.at)));
     items.push(
       draw(bubble, {
         turn: newDay || before.author !== bubble.author,
-        last: !shown.slice(index + 1).some((later) => later.author === "customer"),
+        answered: shown.some((each) => ["button", "list"].includes(each.kind) && each.reply_to === bubble.id),
         quoted: shown.find((each) => each.id === bubble.reply_to),
         lineName: state.line.business || state.line.name,
         choose,
@@ -286,10 +287,10 @@ function menu(bubble, button) {
   const faces = FACES.map((face) =>
     el("button", { type: "button", "aria-label": fill(words.react, face), "aria-pressed": String(face === current), onclick: done(() => say({ kind: "reaction", text: face === current ? "" : face, reply_to: bubble.id })) }, face),
   );
-  const speaks = state.line.kind !== "rest";
+  const quotes = state.line.kind !== "rest";
   popover.replaceChildren(
-    ...(speaks && state.line.kind === "whatsapp_cloud" ? [el("div", { class: "faces" }, ...faces)] : []),
-    ...(speaks ? [el("button", { type: "button", class: "act", onclick: done(() => answer(bubble, bubble.author === "customer" ? words.you : state.line.business)) }, icon("reply"), words.replyTo)] : []),
+    ...(quotes && state.line.kind === "whatsapp_cloud" ? [el("div", { class: "faces" }, ...faces)] : []),
+    ...(quotes ? [el("button", { type: "button", class: "act", onclick: done(() => answer(bubble, bubble.author === "customer" ? words.you : state.line.business)) }, icon("reply"), words.replyTo)] : []),
     el("button", { type: "button", class: "act", onclick: done(() => navigator.clipboard?.writeText(gist(bubble))) }, icon("copy"), words.copy),
   );
   popover.showPopover();
