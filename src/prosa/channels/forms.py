@@ -117,7 +117,7 @@ def _field(credential: Credential) -> forms.CharField:
     )
     help_text = gettext(credential.help) if credential.help else ""
     if credential.secret:
-        help_text = f"{help_text} {gettext('Leave empty to keep the saved one.')}".strip()
+        help_text = " ".join(filter(None, (help_text, gettext("Leave empty to keep the saved one."))))
     return forms.CharField(
         label=gettext(credential.label),
         required=credential.required,
