@@ -39,7 +39,10 @@ from prosa.contracts import Option
         ("one<br>two", "one\ntwo"),
         ("| Tea | Price |\n|---|---:|\n| Green | 3 |\n| Black | 4 |", "*Tea / Price*\n- *Green*: 3\n- *Black*: 4"),
         ("| Tea | Price | Stock |\n|---|---|---|\n| Green | 3 | 7 |", "*Tea*\n- *Green* — Price: 3; Stock: 7"),
+        ("**Total:**R$ 10", "*Total:* R$ 10"),
+        ("**Chá** e **café**", "*Chá* e *café*"),
         # what is no Markdown stays
+        ("2 ** 3 ** 4", "2 ** 3 ** 4"),
         ("2 * 3 * 4 = 24", "2 * 3 * 4 = 24"),
         ("snake_case_name", "snake_case_name"),
         ("R$ 10,00 (10% off) #1", "R$ 10,00 (10% off) #1"),

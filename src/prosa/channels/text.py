@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from markdown_it.tree import SyntaxTreeNode
 
 _HTML_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+# ``**Total:**R$ 10``: models write it, CommonMark does not read it, people see what was meant.
+_GLUED_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*(\w?)")
 _MARKS = {"strong": "*", "em": "_", "s": "~"}
 _SENTENCE_END = re.compile(r"[.!?…。！？][)\"'”’»]*\s")
 _WHITESPACE = re.compile(r"\s")
@@ -111,6 +113,8 @@ def _inline(nodes: Iterable[SyntaxTreeNode], around: str) -> str:
     out = []
     for node in nodes:
         match node.type:
+            case "text":
+                out.append(_GLUED_BOLD.sub(_unglued, node.content))
             case "softbreak" | "hardbreak":
                 out.append("\n")
             case "code_inline":
@@ -126,6 +130,10 @@ def _inline(nodes: Iterable[SyntaxTreeNode], around: str) -> str:
             case _:
                 out.append(_inline(node.children, around) if node.children else node.content)
     return "".join(out)
+
+
+def _unglued(found: re.Match[str]) -> str:
+    return f"*{found[1]}* {found[2]}" if found[2] else f"*{found[1]}*"
 
 
 def _marked(text: str, mark: str) -> str:
