@@ -210,8 +210,8 @@ class Door:
 
     async def _handle(self, scope: Scope, receive: Receive) -> Answer:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > MAX_BODY:
+        length = headers.get("content-length", "").lstrip("0")
+        if length.isdecimal() and (len(length) > 9 or int(length) > MAX_BODY):
             return TOO_LARGE
         message = await receive()
         body: bytes = message.get("body", b"")

@@ -17,6 +17,7 @@ urlpatterns = [
     path("language/", set_language, name="set_language"),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("", include("prosa.conversations.urls")),
 ]
 
 if conf.settings().development:

@@ -1,0 +1,25 @@
+-- What the REST API asks the database. Everything starts from the inbox of the caller's key.
+
+-- name: key
+SELECT id, inbox_id, digest FROM prosa_channels_apikey WHERE digest = %(digest)s AND revoked_at IS NULL
+
+-- name: asked
+-- A message of this inbox by the id its request gave it, and the fingerprint of that request.
+SELECT id, conversation_id, payload->>'request' FROM prosa_conversations_message WHERE inbox_id = %(inbox_id)s AND provider_id = %(provider_id)s
+
+-- name: answer
+-- One row per reply, or one with NULLs. What answers a message is the turn it was part of; while there is none, what
+-- people wrote since and the notices that they will come.
+SELECT m.conversation_id, m.turn_id, m.pending, c.state, r.id, r.author, r.kind, r.text, r.payload, r.status
+FROM prosa_conversations_message m
+JOIN prosa_conversations_conversation c ON c.id = m.conversation_id
+LEFT JOIN LATERAL (
+    (SELECT * FROM prosa_conversations_message t WHERE t.turn_id = m.turn_id AND t.direction = 'out' ORDER BY t.id)
+    UNION ALL
+    (SELECT * FROM prosa_conversations_message s
+     WHERE m.turn_id IS NULL AND s.conversation_id = m.conversation_id AND s.id > m.id AND s.direction = 'out'
+       AND s.author IN ('agent', 'owner_phone', 'system') AND s.status <> 'queued'
+     ORDER BY s.id LIMIT 100)
+) r ON true
+WHERE m.id = %(message_id)s AND m.inbox_id = %(inbox_id)s AND m.direction = 'in'
+ORDER BY r.id

@@ -1,0 +1,15 @@
+"""What the REST API and, in host projects, the webhook view answer to. Include it at the root: ``path("", include(…))``."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from prosa.conversations.api import api, nothing_here, seller
+from prosa.conversations.views import webhook
+
+urlpatterns = [
+    re_path(r"^webhook(?P<rest>/.*)?$", webhook, name="prosa-webhook"),
+    path("api/v1/", api.urls),
+    re_path(r"^api/v1(/.*)?$", nothing_here),
+    path("seller/", seller.urls),
+]

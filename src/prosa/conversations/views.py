@@ -1,0 +1,50 @@
+"""The webhook door as a Django view, for host projects that do not mount the ASGI app of ``door``.
+
+The same :func:`~prosa.conversations.door.answer` decides; Django only reads and writes the wire, and costs its share.
+"""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.http.request import UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+
+from prosa import conf
+from prosa.contracts import WebhookRequest
+from prosa.conversations import door
+from prosa.conversations.entrance import entrance
+from prosa.conversations.inbound import Unavailable
+
+
+@csrf_exempt
+async def webhook(request: HttpRequest, rest: str = "") -> HttpResponse:
+    """Take what a provider sends. ``rest`` is the path behind ``/webhook``. Works under ASGI and WSGI."""
+    try:
+        body = request.read(door.MAX_BODY + 1)
+    except UnreadablePostError:
+        return _told(door.TOO_SLOW)
+    if len(body) > door.MAX_BODY:
+        return _told(door.TOO_LARGE)
+    query = request.META.get("QUERY_STRING", "")
+    public = conf.settings().public_url or f"{request.scheme}://{request.headers.get('host', '')}"
+    asked = WebhookRequest(
+        method=request.method or "",
+        path=f"{door.PREFIX}{rest}",
+        query=query.encode("latin-1", "replace"),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+        url=public + request.path + (f"?{query}" if query else ""),
+    )
+    try:
+        found = await entrance()
+        return _told(await door.answer(asked, found.inboxes, found.accept))
+    except Unavailable:
+        return _told(door.NOT_NOW)
+
+
+def _told(answer: door.Answer) -> HttpResponse:
+    response = HttpResponse(answer.body, status=answer.status, content_type=answer.content_type)
+    response["X-Content-Type-Options"] = "nosniff"
+    if answer.retry_after:
+        response["Retry-After"] = str(answer.retry_after)
+    return response

@@ -1,0 +1,123 @@
+"""What changed, told to whoever is looking: ``publish`` names a thing, ``subscribe`` hears of it in every process.
+
+Only names travel (``conversation:42``), never content: who hears one looks the thing up and sees what is committed. The
+carrier is PostgreSQL's ``NOTIFY`` on one channel, which the hot path's SQL writes to directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+from collections.abc import AsyncIterator
+from typing import Self
+
+from django.db import connection
+
+from prosa import conf, postgres
+from prosa.postgres.connections import Listener
+
+CHANNEL = "prosa_realtime"
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Hub] = weakref.WeakKeyDictionary()
+
+
+def publish(topic: str, pk: int) -> None:
+    """Say that ``topic`` number ``pk`` changed, when the caller's Django transaction commits (at once without one)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{topic}:{pk}"])
+
+
+class Subscription:
+    """What one reader follows. Use it with ``async with``; iterate it, or ``await`` :meth:`news`.
+
+    However slow the reader, at most one piece of news per topic waits for it: the newest says all. After the connection
+    was lost every topic is news, for something may have been missed; look before you wait.
+    """
+
+    def __init__(self, hub: _Hub, topics: tuple[str, ...]) -> None:
+        self._hub, self.topics = hub, topics
+        self._fresh: dict[str, None] = {}
+        self._wake = asyncio.Event()
+
+    def tell(self, topic: str) -> None:
+        """Something about ``topic`` changed."""
+        self._fresh[topic] = None
+        self._wake.set()
+
+    async def news(self) -> set[str]:
+        """Wait until something changed; the topics concerned."""
+        await self._wake.wait()
+        self._wake.clear()
+        fresh, self._fresh = set(self._fresh), {}
+        return fresh
+
+    async def __aiter__(self) -> AsyncIterator[set[str]]:
+        """One set of topics after another, for ever."""
+        while True:
+            yield await self.news()
+
+    async def __aenter__(self) -> Self:
+        self._hub.add(self)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._hub.remove(self)
+
+
+def subscribe(*topics: str) -> Subscription:
+    """Follow topics: ``conversation:42`` is one conversation, ``conversation`` all of them.
+
+    The connection that listens is made at the first subscription of an event loop and shared by all of them.
+    """
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None:
+        hub = _hubs[loop] = _Hub()
+    return Subscription(hub, topics)
+
+
+async def close() -> None:
+    """Stop listening in this event loop (at the server's shutdown)."""
+    hub = _hubs.pop(asyncio.get_running_loop(), None)
+    if hub is not None:
+        await hub.stop()
+
+
+class _Hub:
+    """The listening connection of an event loop and its readers."""
+
+    def __init__(self) -> None:
+        self._readers: dict[str, set[Subscription]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, reader: Subscription) -> None:
+        for topic in reader.topics:
+            self._readers.setdefault(topic, set()).add(reader)
+        if self._task is None or self._task.done():
+            dsn = postgres.dsn(conf.settings())
+            listener = Listener(dsn, [CHANNEL], self._hear, self._refresh, name="prosa realtime")
+            self._task = asyncio.create_task(listener.run())
+
+    def remove(self, reader: Subscription) -> None:
+        for topic in reader.topics:
+            readers = self._readers.get(topic, set())
+            readers.discard(reader)
+            if not readers:
+                self._readers.pop(topic, None)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _hear(self, _channel: str, payload: str) -> None:
+        for topic in {payload, payload.partition(":")[0]}:
+            for reader in self._readers.get(topic, ()):
+                reader.tell(topic)
+
+    async def _refresh(self, _connection: object) -> None:
+        for topic, readers in self._readers.items():
+            for reader in readers:
+                reader.tell(topic)
