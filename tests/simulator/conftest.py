@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import pytest_asyncio
 import uvicorn
 
@@ -85,3 +86,9 @@ async def stage() -> AsyncIterator[Stage]:
         )  # fmt: skip
         yield Stage(world, door, url, whatsapp, twilio)
         await world.settle()
+
+
+@pytest.fixture
+def listen() -> Any:
+    """``async with listen(application) as url``."""
+    return listening

@@ -136,7 +136,7 @@ def test_mischief_strikes_as_often_as_told_and_where_told() -> None:
 
 
 def test_mischief_by_chance() -> None:
-    mischief = Mischief(random.Random(7))
+    mischief = Mischief(random.Random(7))  # noqa: S311
     mischief.add("broken", times=None, rate=0.25)
     struck = sum("broken" in mischief.draw_send("graph") for _ in range(2000))
     assert 400 < struck < 600

@@ -39,6 +39,20 @@ def named(data: Any) -> Customer:
     return Customer(id=phone or f"@{username}", name=name, phone=phone, username="" if phone else username)
 
 
+def placed(data: Json) -> Json:
+    """A place on Earth: ``{"latitude", "longitude"}``.
+
+    :raises BadInput: it is none.
+    """
+    try:
+        place = {name: float(data[name]) for name in ("latitude", "longitude")}
+    except (KeyError, TypeError, ValueError):
+        raise BadInput("A location needs a latitude and a longitude.\nGive both as numbers.") from None
+    if not (abs(place["latitude"]) <= 90 and abs(place["longitude"]) <= 180):
+        raise BadInput("The location is not on Earth.\nCorrect it.")
+    return place
+
+
 def message_id(line: Line, nonce: str, *, media: bool) -> str:
     """The provider's id of a message the browser named; the same each time, so that sending again repeats it."""
     if line.kind == "twilio":

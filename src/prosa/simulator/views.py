@@ -117,10 +117,7 @@ async def send(request: HttpRequest) -> HttpResponse:
     if kind in {"button", "list"}:
         answered = {name: str(answered.get(name, ""))[:256] for name in ("id", "title", "description")}
     if kind == "location":
-        bubble.place = {
-            "latitude": float(answered.get("latitude", 0)),
-            "longitude": float(answered.get("longitude", 0)),
-        }
+        bubble.place = customers.placed(answered)
     return JsonResponse(
         {"bubble": (await customers.say(world(), line, who, bubble, file=kept, answered=answered or None)).as_json()}
     )
