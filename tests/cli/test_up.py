@@ -98,3 +98,21 @@ def test_a_busy_port_is_told_in_two_lines(data_dir):
         f"Choose another one: prosa up --port {port + 1}",
     ]
     assert not (data_dir / "var" / "postgres").exists()
+
+
+def test_a_server_that_cannot_start_ends_the_command(data_dir):
+    """Here ``sitecustomize`` breaks uvicorn, as a half-installed package would."""
+    (data_dir / "site").mkdir()
+    (data_dir / "site" / "sitecustomize.py").write_text("import sys\nsys.modules['uvicorn'] = None\n")
+    ended = prosa(
+        "up",
+        "--port",
+        str(free_port()),
+        "--data-dir",
+        str(data_dir / "var"),
+        cwd=data_dir,
+        PYTHONPATH=str(data_dir / "site"),
+    )
+    assert ended.returncode == 1
+    assert "The web process does not start (exit code 1). What it said is above." in ended.stdout
+    assert not (data_dir / "var" / "postgres" / "postmaster.pid").exists()

@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,7 +30,8 @@ from prosa.cli.boot import EVERYWHERE, PARENT, loopback, only_one
 from prosa.postgres.embedded import Cluster
 
 DRAIN_S = 30.0
-WEB_START_S = 60.0
+HOPELESS = 3
+"""So many failures of a child before the first welcome, and starting it again is no use."""
 BACKOFF_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 HEALTHY_AFTER_S = 60.0
 """A child that lived this long starts again with the shortest delay."""
@@ -51,14 +53,10 @@ def up(*, demo: bool) -> int:
             environment.setdefault("PROSA_DEVELOPMENT", "1")
         children = [Child("web", environment), Child("worker", environment)]
         try:
-            for child in children:
-                child.start()
-            if _wait_for_web(ready, children, signals):
-                _welcome(console, ready)
-            _keep_alive(console, children, signals)
+            code = _keep_alive(console, children, signals, ready)
         finally:
             _stop(console, children, signals, ready)
-    return 0
+    return code
 
 
 @dataclass
@@ -164,24 +162,17 @@ def _progress(console: Console) -> Iterator[Any]:
         yield status.update
 
 
-def _wait_for_web(ready: dict[str, Any], children: list[Child], signals: Signals) -> bool:
-    """True when the web process answers; False when it ended, or a signal asked to stop."""
-    deadline = time.monotonic() + WEB_START_S
+def _answers(ready: dict[str, Any]) -> bool:
+    """Does the web process answer?"""
     host = "localhost" if ready["host"] in EVERYWHERE else ready["host"]
-    while time.monotonic() < deadline and not signals.asked:
-        web = children[0].process
-        if web is None or web.poll() is not None:
-            return False
-        connection = http.client.HTTPConnection(host, ready["port"], timeout=2)
-        try:
-            connection.request("GET", "/healthz")
-            if connection.getresponse().status == 200:
-                return True
-        except OSError:
-            signals.wait(0.1)
-        finally:
-            connection.close()
-    return False
+    connection = http.client.HTTPConnection(host, ready["port"], timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _welcome(console: Console, ready: dict[str, Any]) -> None:
@@ -209,19 +200,30 @@ def _welcome(console: Console, ready: dict[str, Any]) -> None:
     console.print("  Ctrl-C stops everything.\n")
 
 
-def _keep_alive(console: Console, children: list[Child], signals: Signals) -> None:
+def _keep_alive(console: Console, children: list[Child], signals: Signals, ready: dict[str, Any]) -> int:
+    """Until a signal asks to stop (0), or the web process has failed too often to have ever answered (1)."""
+    welcomed = False
     while not signals.asked:
         now = time.monotonic()
         for child in children:
             code = child.ended()
             if code is not None:
                 how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+                if not welcomed and child.failures >= HOPELESS:
+                    console.print(f"The {child.name} process does not start ({how}). What it said is above.")
+                    return 1
                 console.print(f"The {child.name} process ended ({how}). Starting it again in {child.due - now:.1f} s.")
             if child.process is None and child.due <= now:
                 child.start()
-        due = [child.due - now for child in children if child.process is None]
+        if not welcomed and _answers(ready):
+            welcomed = True
+            _welcome(console, ready)
+        waits = [child.due - now for child in children if child.process is None]
+        if not welcomed:
+            waits.append(0.2)
         # A signal that arrives between the look and the wait has already written to the pipe.
-        signals.wait(max(min(due), 0.01) if due else None)
+        signals.wait(max(min(waits), 0.01) if waits else None)
+    return 0
 
 
 def _stop(console: Console, children: list[Child], signals: Signals, ready: dict[str, Any]) -> None:
