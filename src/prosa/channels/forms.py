@@ -13,6 +13,7 @@ from prosa.channels.base import Credential, Provider
 from prosa.channels.models import Inbox
 
 SAVED = _("•••• saved")
+KEEP = _("Leave empty to keep the saved one.")
 
 
 class InboxForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
@@ -40,6 +41,7 @@ class InboxForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only to t
             elif value:
                 field.required = False
                 field.widget.attrs["placeholder"] = SAVED
+                field.help_text = f"{field.help_text} {KEEP}".strip()
             if credential.secret and (credential.required or not value):
                 self.fields.pop(forget_name(credential), None)
 
@@ -116,8 +118,6 @@ def _field(credential: Credential) -> forms.CharField:
         else UnfoldAdminTextInputWidget(attrs=attributes)
     )
     help_text = gettext(credential.help) if credential.help else ""
-    if credential.secret:
-        help_text = " ".join(filter(None, (help_text, gettext("Leave empty to keep the saved one."))))
     return forms.CharField(
         label=gettext(credential.label),
         required=credential.required,
