@@ -14,7 +14,7 @@ from typing import Self
 
 from django.db import connection
 
-from prosa import conf, postgres
+from prosa.postgres import shared
 from prosa.postgres.connections import Listener
 
 CHANNEL = "prosa_realtime"
@@ -95,7 +95,7 @@ class _Hub:
         for topic in reader.topics:
             self._readers.setdefault(topic, set()).add(reader)
         if self._task is None or self._task.done():
-            dsn = postgres.dsn(conf.settings())
+            dsn = shared.dsn()
             listener = Listener(dsn, [CHANNEL], self._hear, self._refresh, name="prosa realtime")
             self._task = asyncio.create_task(listener.run())
 

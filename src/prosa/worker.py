@@ -10,7 +10,7 @@ import signal
 
 import psycopg
 
-from prosa import conf, postgres, queue
+from prosa import conf, queue
 from prosa.agents import llm, runner
 from prosa.channels import inboxes
 from prosa.channels.inboxes import Inboxes
@@ -21,7 +21,7 @@ from prosa.conversations.outbox import Outbox
 from prosa.conversations.turns import Turns
 from prosa.errors import ConfigurationError
 from prosa.http import Client
-from prosa.postgres import connections
+from prosa.postgres import connections, shared
 from prosa.postgres.connections import Connection, Listener
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ def _warm_up() -> None:
 
 
 async def _main(concurrency: int) -> None:
-    worker = Worker(postgres.dsn(conf.settings()), concurrency)
+    worker = Worker(shared.dsn(), concurrency)
     running = asyncio.create_task(worker.run())
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -17,12 +17,12 @@ from urllib.parse import parse_qsl
 
 import psycopg
 
-from prosa import conf, postgres, realtime
+from prosa import conf, realtime
 from prosa.channels import base, inboxes
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, WebhookRequest
 from prosa.conversations.inbound import Arrival, Receiver, Unavailable, read
-from prosa.postgres import connections
+from prosa.postgres import connections, shared
 from prosa.postgres.connections import Connection, Listener, Pool, connect
 
 Scope = MutableMapping[str, Any]
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 4 * conf.MEGABYTE
 BODY_TIMEOUT_S = 30.0
-POOL_TIMEOUT_S = 4.0
+POOL_TIMEOUT_S = 2.0
 PREFIX = "/webhook"
 TEXT = "text/plain; charset=utf-8"
 
@@ -132,7 +132,7 @@ class Door:
 
     async def startup(self) -> None:
         """Begin receiving. Waits a moment for the database, then serves 503 until it is there."""
-        dsn = self._dsn or postgres.dsn(conf.settings())
+        dsn = self._dsn or shared.dsn()
         self._receiver = Receiver(dsn)
         await self._receiver.start()
         # Opened lazily: a door nobody asks by REST keeps no connection for it.

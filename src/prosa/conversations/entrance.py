@@ -9,10 +9,10 @@ from typing import Protocol
 
 import psycopg
 
-from prosa import conf, postgres
 from prosa.channels.inboxes import Inboxes
 from prosa.conversations import door
 from prosa.conversations.inbound import Arrival, Unavailable, store_alone
+from prosa.postgres import shared
 from prosa.postgres.connections import Connection, connect
 
 
@@ -41,9 +41,7 @@ class _Alone:
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         try:
-            made = await connect(
-                postgres.dsn(conf.settings()), "prosa view", lock_timeout="10s", statement_timeout="15s"
-            )
+            made = await connect(shared.dsn(), "prosa view", lock_timeout="10s", statement_timeout="15s")
             async with made:
                 yield made
         except (psycopg.OperationalError, OSError) as error:

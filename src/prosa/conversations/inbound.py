@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
-import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,7 @@ from typing import Any, Protocol
 import psycopg
 from asgiref.sync import async_to_sync
 
-from prosa import conf, postgres, sql
+from prosa import conf, sql
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import (
@@ -35,6 +34,7 @@ from prosa.contracts import (
 )
 from prosa.conversations import ownership
 from prosa.errors import BadInput, TemporaryError
+from prosa.postgres import shared
 from prosa.postgres.connections import Connection, connect, fetch_one
 from prosa.sql import Blobs, Flags, Floats, Ints, Longs, Texts
 
@@ -172,13 +172,13 @@ def _receive(arrivals: Sequence[Arrival]) -> dict[str, Any]:
                     message.provider_id,
                     message.kind,
                     message.text,
-                    json.dumps(message.payload) if message.payload else None,
+                    sql.jsonb(message.payload) if message.payload else None,
                     message.reply_to,
                     message.sent_at.timestamp(),
                     message.wakes,
                     inbox.quiet_ms,
                     inbox.max_quiet_ms,
-                    json.dumps([asdict(each) for each in message.attachments]) if message.attachments else None,
+                    sql.jsonb([asdict(each) for each in message.attachments]) if message.attachments else None,
                 )
             )
     m: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * 15
@@ -208,7 +208,7 @@ def _receipts(arrivals: Iterable[Arrival]) -> dict[str, Any]:
         "r_at": Floats([receipt.at.timestamp() for _, receipt in found]),
         "r_error_code": Texts([receipt.error_code[:40] for _, receipt in found]),
         "r_error": Texts([receipt.error_text for _, receipt in found]),
-        "r_pricing": Texts([json.dumps(receipt.pricing) if receipt.pricing else None for _, receipt in found]),
+        "r_pricing": Texts([sql.jsonb(receipt.pricing) if receipt.pricing else None for _, receipt in found]),
     }
 
 
@@ -233,7 +233,10 @@ async def introduce(connection: Connection, people: Iterable[Person]) -> None:
     rooms: dict[tuple[int, str], InboxConfig] = {}
     for inbox, identities, name in people:
         key = (inbox.business_id, identities[0].key)
-        if key not in persons or (name and not persons[key][2]):
+        if key in persons:  # met before in this batch, perhaps under fewer names
+            _, others, earlier = persons[key]
+            persons[key] = (inbox, tuple(dict.fromkeys((*others, *identities))), earlier or name)
+        else:
             persons[key] = (inbox, identities, name)
         rooms[inbox.id, identities[0].key] = inbox
     keys = [
@@ -347,7 +350,7 @@ class Receiver:
         while True:
             try:
                 connection = await connect(self._dsn, "prosa door", lock_timeout="200ms", statement_timeout="15s")
-            except (psycopg.OperationalError, OSError):
+            except (psycopg.Error, OSError):
                 self._down_since = self._down_since or loop.time()
                 if self._gave_up():
                     self._fail(Unavailable())
@@ -381,7 +384,7 @@ class Receiver:
     async def _commit(self, connection: Connection, batch: list[Arrival]) -> None:
         try:
             await store(connection, batch)
-        except psycopg.Error as error:
+        except Exception as error:
             if connection.closed or connection.broken:
                 self._once_more(batch)
             else:
@@ -411,8 +414,15 @@ class Receiver:
                 connection = await connect(self._dsn, "prosa door apart", lock_timeout="10s", statement_timeout="15s")
                 async with connection:
                     for arrival in batch:
-                        await store_alone(connection, arrival)
-                        self._finish([arrival], None)
+                        try:
+                            await store_alone(connection, arrival)
+                        except psycopg.Error as error:
+                            if connection.closed or connection.broken:
+                                raise
+                            log.warning("A webhook must be sent again: %s.", type(error).__name__)
+                            self._finish([arrival], Unavailable())
+                        else:
+                            self._finish([arrival], None)
         except (psycopg.Error, OSError):
             log.warning("PostgreSQL went away while webhooks were stored one by one.")
         finally:
@@ -432,15 +442,29 @@ class Receiver:
                     arrival.done.set_exception(error)
 
 
+CONFLICTS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
+"""Somebody else was faster; the next try sees what they did."""
+
+
+def _in_trouble(error: Exception) -> bool:
+    """Is it the database's own trouble (a lock, space, a missing migration), which another content would meet too?"""
+    limits = psycopg.errors.ProgramLimitExceeded, psycopg.errors.StatementTooComplex
+    refused = psycopg.DataError, psycopg.IntegrityError, *limits
+    return isinstance(error, psycopg.Error) and not isinstance(error, refused)
+
+
 async def store_alone(connection: Connection, arrival: Arrival) -> None:
-    """Store one webhook; when its content is refused, its bytes and the reason."""
+    """Store one webhook; when its content is refused, its bytes and the reason.
+
+    :raises psycopg.Error: the database is in trouble; nothing was stored.
+    """
     for _ in range(3):
         try:
             await store(connection, [arrival])
-        except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
+        except CONFLICTS:
             continue
-        except psycopg.Error as error:
-            if connection.closed or connection.broken:
+        except Exception as error:
+            if connection.closed or connection.broken or _in_trouble(error):
                 raise
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             log.exception("A %s webhook could not be stored; its bytes are kept.", arrival.kind)
@@ -476,7 +500,7 @@ def replay(event_ids: Sequence[int]) -> dict[int, str]:
 
 async def _replay(event_ids: Sequence[int]) -> dict[int, str]:
     outcomes: dict[int, str] = {}
-    async with await connect(postgres.dsn(conf.settings()), "prosa replay", lock_timeout="10s") as connection:
+    async with await connect(shared.dsn(), "prosa replay", lock_timeout="10s") as connection:
         known = Inboxes()
         await known.load(connection)
         for event_id in event_ids:

@@ -7,13 +7,14 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from prosa import conf, postgres, sql
+from prosa import sql
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, Parsed
 from prosa.conversations.inbound import Arrival, store_alone
 from prosa.errors import ProsaError
 from prosa.http import Client
+from prosa.postgres import shared
 from prosa.postgres.connections import Connection, connect, fetch_all
 from prosa.queue import periodic
 
@@ -29,7 +30,7 @@ _looked: set[int] = set()
 @periodic("*/5 * * * *")
 async def look_for_missed() -> None:
     """Ask for every inbox whose provider can be asked, and take in what we do not have."""
-    dsn = postgres.dsn(conf.settings())
+    dsn = shared.dsn()
     async with Client() as client, await connect(dsn, "prosa missed", lock_timeout="10s") as connection:
         known = Inboxes()
         await known.load(connection)
