@@ -161,11 +161,13 @@ class Dispatcher:
                     await connection.execute(queries.leave, {"owner": self._owner})
 
     async def _enrol(self, connection: Connection) -> None:
-        cursor = await connection.execute(queries.enrol, {"host": socket.gethostname()[:200], "pid": os.getpid()})
-        row = await cursor.fetchone()
-        if row is None:  # pragma: no cover - INSERT … RETURNING answers with a row
+        row = await (await connection.execute(queries.number)).fetchone()
+        if row is None:  # pragma: no cover - nextval answers with a row
             return
         await connection.execute(queries.lock, {"owner": row[0]})
+        await connection.execute(
+            queries.enrol, {"owner": row[0], "host": socket.gethostname()[:200], "pid": os.getpid()}
+        )
         await connection.execute(queries.orphans)
         self._owner = row[0]
         self._session = _Session(row[0])
@@ -236,7 +238,7 @@ class Dispatcher:
                 continue
             wait = IDLE_S
             if session is not None and lanes:
-                due = await (await connection.execute(queries.next_due, prepare=True)).fetchone()
+                due = await (await connection.execute(queries.next_due, {"lanes": lanes}, prepare=True)).fetchone()
                 if due and due[0] is not None:
                     wait = min(max(due[0], 0.001), IDLE_S)
             with contextlib.suppress(TimeoutError):

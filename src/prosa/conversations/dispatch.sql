@@ -1,18 +1,27 @@
 -- The queue. A row has work when run_at is set and nobody owns it. Claiming clears run_at, so whatever sets it while the
 -- owner works is newer work, and releasing the row cannot lose it.
 
--- name: enrol
--- A number for a worker session. The caller takes the advisory lock on it next, on the connection that keeps it.
-INSERT INTO prosa_conversations_worker (owner, host, pid) VALUES (nextval('prosa_worker_owner'), %(host)s, %(pid)s) RETURNING owner
+-- name: number
+-- A number for a worker session. The advisory lock on it comes before the row: a row without its lock is a dead worker's.
+SELECT nextval('prosa_worker_owner')::int
 
 -- name: lock
 SELECT pg_advisory_lock(1347571539, %(owner)s::int)
+
+-- name: enrol
+INSERT INTO prosa_conversations_worker (owner, host, pid) VALUES (%(owner)s, %(host)s, %(pid)s)
 
 -- name: beat
 UPDATE prosa_conversations_worker SET beat_at = now() WHERE owner = %(owner)s
 
 -- name: leave
-DELETE FROM prosa_conversations_worker WHERE owner = %(owner)s
+-- What was claimed in the last moment and never begun goes back.
+WITH freed AS (
+    UPDATE prosa_conversations_dispatch SET owner = NULL, run_at = coalesce(run_at, now()) WHERE owner = %(owner)s RETURNING id
+), gone AS (
+    DELETE FROM prosa_conversations_worker WHERE owner = %(owner)s
+)
+SELECT pg_notify('prosa_dispatch', '') FROM freed HAVING count(*) > 0
 
 -- name: claim
 -- Up to free[i] rows of lanes[i], the longest waiting first, in one round trip.
@@ -31,9 +40,9 @@ WHERE d.id = r.id
 RETURNING d.id, d.conversation_id, d.lane, d.claim, d.attempts, d.superseded, extract(epoch FROM now() - r.run_at)::float8
 
 -- name: next_due
--- Seconds until the earliest work that nobody may start yet; NULL when there is none.
+-- Seconds until the earliest work of these lanes that nobody may start yet; NULL when there is none.
 SELECT extract(epoch FROM min(due.run_at) - now())::float8
-FROM unnest(ARRAY[0, 1, 2]::smallint[]) AS l(lane)
+FROM unnest(%(lanes)s::smallint[]) AS l(lane)
 CROSS JOIN LATERAL (
     SELECT run_at FROM prosa_conversations_dispatch
     WHERE lane = l.lane AND owner IS NULL AND run_at IS NOT NULL ORDER BY run_at LIMIT 1
