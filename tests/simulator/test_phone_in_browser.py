@@ -69,9 +69,9 @@ async def write(page: Any, text: str) -> None:
 async def answer(stage: Any, page: Any, **message: Any) -> None:
     people = json.loads(await page.evaluate("localStorage.getItem('prosa.simulator.people')"))
     body = {"messaging_product": "whatsapp", "to": f"+{people[-1]['phone']}", **message}
-    async with aiohttp.ClientSession(headers={"Authorization": "Bearer EAASIM-token"}) as session:
-        async with session.post(f"{stage.graph}/{stage.whatsapp.key}/messages", json=body) as response:
-            assert response.status == 200, await response.text()
+    headers, url = {"Authorization": "Bearer EAASIM-token"}, f"{stage.graph}/{stage.whatsapp.key}/messages"
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=body) as response:
+        assert response.status == 200, await response.text()
 
 
 def last(stage: Any) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _bubble(message: Message) -> Bubble | None:
     if not mine and message.status not in SHOWN:
         return None
     payload: Json = message.payload or {}
-    status = "delivered" if mine else {"played": "read"}.get(message.status, message.status)
+    status = "read" if mine else {"played": "read"}.get(message.status, message.status)
     bubble = Bubble(str(message.provider_id), "customer" if mine else "business", "text", message.text, status)
     bubble.at = int(message.sent_at.timestamp() * 1000)
     bubble.reply_to = message.reply_to

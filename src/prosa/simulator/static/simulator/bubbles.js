@@ -35,9 +35,11 @@ export function dayName(at) {
   return ago === 0 ? words.today : ago === 1 ? words.yesterday : day.format(at);
 }
 
+const plain = (text) => (text ? el("span", {}, ...formatted(text)).textContent : "");
+
 /** What a quote or a list says of a message. */
 export function gist(bubble) {
-  return bubble?.text || words[bubble?.file?.kind] || words[bubble?.kind] || words.quoted;
+  return plain(bubble?.text) || words[bubble?.file?.kind] || words[bubble?.kind] || words.quoted;
 }
 
 function tick(bubble) {
