@@ -50,6 +50,14 @@ def test_first_start_restarts_and_a_clean_stop(data_dir):
 
         assert prosa("doctor", "--json", cwd=data_dir, PROSA_DATA_DIR=str(data_dir / "var")).returncode == 0
 
+        # And PostgreSQL.
+        before = running.postmaster()
+        os.kill(before, signal.SIGKILL)
+        running.until(
+            lambda: (running.postmaster() or before) != before and running.ready(), "PostgreSQL and readiness"
+        )
+        assert "PostgreSQL ended. Starting it again" in running.said()
+
         children, postmaster = running.children(), running.postmaster()
         assert running.stop() == 0
         assert not any(alive(pid) for pid in [*children.values(), postmaster])

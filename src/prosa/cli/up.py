@@ -203,7 +203,11 @@ def _welcome(console: Console, ready: dict[str, Any]) -> None:
 def _keep_alive(console: Console, children: list[Child], signals: Signals, ready: dict[str, Any]) -> int:
     """Until a signal asks to stop (0), or the web process has failed too often to have ever answered (1)."""
     welcomed = False
+    database = Cluster(Path(ready["data_dir"]) / "postgres") if ready["embedded"] else None
     while not signals.asked:
+        if database is not None and not database.alive():
+            console.print("PostgreSQL ended. Starting it again; nothing that was committed is lost.")
+            database.start()
         now = time.monotonic()
         for child in children:
             code = child.ended()
@@ -221,6 +225,9 @@ def _keep_alive(console: Console, children: list[Child], signals: Signals, ready
         waits = [child.due - now for child in children if child.process is None]
         if not welcomed:
             waits.append(0.2)
+        elif database is not None:
+            # It is nobody's child (so that it outlives whoever started it), and no signal tells of its end.
+            waits.append(1.0)
         # A signal that arrives between the look and the wait has already written to the pipe.
         signals.wait(max(min(waits), 0.01) if waits else None)
     return 0

@@ -184,6 +184,19 @@ class Cluster:
             return False
         return self._run("pg_isready", "-q", "-h", str(self.socket_folder)).returncode == 0
 
+    def alive(self) -> bool:
+        """Is there a server process, accepting connections or not? Costs microseconds, so it can be asked every second."""
+        try:
+            pid = int((self.directory / "postmaster.pid").read_text().split("\n", 1)[0])
+            if not Path("/proc/self").exists():
+                os.kill(pid, 0)
+                return True
+            status = Path(f"/proc/{pid}/stat").read_text()
+        except (OSError, ValueError):
+            return False
+        name, state = status[status.index("(") + 1 : status.rindex(")")], status[status.rindex(")") + 2]
+        return name == "postgres" and state != "Z"
+
     def start(self) -> bool:
         """Make it accept connections. True when it was this call that started it.
 
@@ -298,19 +311,10 @@ class Cluster:
             time.sleep(0.2)
 
     def _forget_dead(self) -> None:
-        """Remove a ``postmaster.pid`` whose process is dead, unreaped, or by now another program (containers reuse ids)."""
-        path = self.directory / "postmaster.pid"
-        try:
-            pid = int(path.read_text().split("\n", 1)[0])
-            status = Path(f"/proc/{pid}/stat").read_text()
-        except (FileNotFoundError, ValueError):
-            # No /proc (not Linux): pg_ctl's own check has to do.
-            if Path("/proc/self").exists():
-                path.unlink(missing_ok=True)
-            return
-        name, state = status[status.index("(") + 1 : status.rindex(")")], status[status.rindex(")") + 2]
-        if state == "Z" or name != "postgres":
-            path.unlink(missing_ok=True)
+        """Remove a ``postmaster.pid`` of a server that is no more, which containers, reusing ids, would take for a live one."""
+        # Without /proc (not Linux) pg_ctl's own check has to do.
+        if Path("/proc/self").exists() and not self.alive():
+            (self.directory / "postmaster.pid").unlink(missing_ok=True)
 
     def _hopeless(self) -> bool:
         """Did the last start fail for a reason that waiting does not cure?"""
