@@ -208,3 +208,16 @@ def test_a_key_is_shown_once_and_only_its_fingerprint_kept(admin_client, busines
     )
     row.refresh_from_db()
     assert row.revoked_at is not None
+
+
+def test_an_api_inbox_has_an_address_to_post_to_and_no_webhook(admin_client, business):
+    inbox = Inbox.objects.create(business=business, kind="rest", name="Site", slug="site")
+    page = admin_client.get(change(inbox)).content.decode()
+    assert "http://testserver/api/v1/messages" in page
+    assert "/webhook/rest/" not in page
+
+
+def test_an_api_inbox_asks_for_no_token(admin_client, business):
+    data = {"business": business.pk, "name": "Site", "slug": "site", "active": "on"}
+    assert admin_client.post(f"{reverse(ADD)}?kind=rest", data).status_code == 302
+    assert Inbox.objects.get(slug="site").credentials == {}

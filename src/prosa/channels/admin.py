@@ -29,13 +29,18 @@ from prosa.errors import ConfigurationError, ProsaError
 from prosa.http import Client
 
 CHECK_SECONDS = 20.0
+API = "/api/v1/messages"
 log = logging.getLogger(__name__)
 
 
-def webhook_url(inbox: Inbox, request: HttpRequest) -> str:
-    """The address to paste at the provider: under ``PROSA_PUBLIC_URL``, else the host this page was asked for."""
-    root = conf.settings().public_url or request.build_absolute_uri("/").rstrip("/")
-    return f"{root}/webhook/{inbox.kind}/{inbox.slug}/"
+def root(request: HttpRequest) -> str:
+    """Where the world reaches this server: ``PROSA_PUBLIC_URL``, else the host this page was asked for."""
+    return conf.settings().public_url or request.build_absolute_uri("/").rstrip("/")
+
+
+def address(inbox: Inbox, request: HttpRequest) -> str:
+    """What to paste at the provider; for the API, where its callers post."""
+    return root(request) + (API if inbox.kind == "rest" else f"/webhook/{inbox.kind}/{inbox.slug}/")
 
 
 def try_credentials(inbox: Inbox) -> list[Finding]:
@@ -111,9 +116,10 @@ class InboxAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             names.append(field_name(credential))
             if credential.secret and not credential.required and obj and (obj.credentials or {}).get(credential.name):
                 names.append(forget_name(credential))
+        token = ("verify_token",) if names else ()
         common: tuple[Any, dict[str, Any]] = (
             None,
-            {"fields": ("business", ("name", "slug"), ("active", "is_default"), "verify_token")},
+            {"fields": ("business", ("name", "slug"), ("active", "is_default"), *token)},
         )
         return [common, (_("Credentials"), {"fields": names})] if names else [common]
 
@@ -156,7 +162,8 @@ class InboxAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             extra_context = {
                 **(extra_context or {}),
                 "inbox": inbox,
-                "webhook_url": webhook_url(inbox, request),
+                "webhook_url": address(inbox, request),
+                "is_api": inbox.kind == "rest",
                 "kind_label": self.shown_kind(inbox),
             }
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
@@ -257,7 +264,7 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             "issued": obj,
             "key": request.issued_key,  # type: ignore[attr-defined]
             "list_url": reverse("admin:prosa_channels_apikey_changelist"),
-            "endpoint": f"{conf.settings().public_url or request.build_absolute_uri('/').rstrip('/')}/api/v1/messages",
+            "endpoint": root(request) + API,
         }
         return TemplateResponse(request, "prosa/admin/key_issued.html", context, headers={"Cache-Control": "no-store"})
 
