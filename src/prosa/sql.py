@@ -5,6 +5,7 @@ A file holds queries separated by lines ``-- name: like_this``. Parameters are p
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
 
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _NAME = re.compile(r"^-- name: (\w+)[^\n]*\n", re.MULTILINE)
 
 
@@ -76,6 +78,17 @@ def clean(text: str) -> bytes:
     except UnicodeEncodeError:
         encoded = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
     return encoded.replace(b"\x00", b"\xef\xbf\xbd") if b"\x00" in encoded else encoded
+
+
+def jsonb(value: object) -> str:
+    """JSON that PostgreSQL's ``jsonb`` accepts: as :func:`clean`, also inside strings; what JSON has no word for becomes text.
+
+    :raises ValueError: it holds infinity or not-a-number.
+    """
+    written = json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    if "\\u0000" in written:
+        written = _ESCAPED_NUL.sub("\\1\N{REPLACEMENT CHARACTER}", written)
+    return clean(written).decode()
 
 
 class Texts(_Column):

@@ -368,7 +368,7 @@ def _columns(bubbles: Sequence[OutboundMessage]) -> dict[str, Any]:
     return {
         "kinds": Texts([bubble.kind for bubble in bubbles]),
         "texts": Texts([bubble.text for bubble in bubbles]),
-        "payloads": Texts([json.dumps(bubble.payload) if bubble.payload else None for bubble in bubbles]),
+        "payloads": Texts([sql.jsonb(bubble.payload) if bubble.payload else None for bubble in bubbles]),
     }
 
 
@@ -392,7 +392,7 @@ def _record(
         "cost": usage.cost if usage else None,
         "guideline_version": context.turn.guideline_version,
         "stages": json.dumps({key: round(value, 2) for key, value in stages.items()}),
-        "trace": sql.clean(json.dumps(result.trace if result else {}, default=str)).decode(),
+        "trace": sql.jsonb(result.trace if result else {}),
         "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),
         "error": sql.clean(result.error if result else "").decode(),
     }
