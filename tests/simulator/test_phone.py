@@ -256,6 +256,7 @@ async def test_the_stream_resumes_where_it_was_and_resets_after_a_restart(stage:
     stage.world.tell("typing", stage.world.threads()[0], on=True)
     assert "event: typing" in await first_event(phone, {"Last-Event-ID": cursor})
     assert "event: reset" in await first_event(phone, {"Last-Event-ID": "another-7"})
+    assert not stage.world._listeners
 
 
 async def first_event(phone: Browser, headers: dict[str, str]) -> str:
