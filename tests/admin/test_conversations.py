@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from prosa.conversations import admin as conversations_admin
 from prosa.conversations import thread
-from prosa.conversations.admin import readable
+from prosa.conversations.bodies import CHARACTERS, readable
 from prosa.conversations.models import Attachment, Conversation, Event, Message, Turn, WebhookEvent
 
 
@@ -281,7 +281,7 @@ def test_bodies_are_readable_and_hide_secrets(body, content_type, expected):
     text, _ = readable(body, content_type)
     assert expected in text
     assert "hidden-thing" not in text
-    assert len(text) <= conversations_admin.BODY_CHARACTERS
+    assert len(text) <= CHARACTERS
 
 
 def test_replay_reports_the_outcome(admin_client, staff, inbox, monkeypatch):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from urllib.parse import parse_qsl
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -21,13 +19,12 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from prosa.contacts.models import Identity
-from prosa.conversations import dispatch, downloads, inbound, ownership, thread
+from prosa.conversations import bodies, dispatch, downloads, inbound, ownership, thread
 from prosa.conversations.dashboard import UNDELIVERED, zone_named
 from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State, WebhookEvent
 from prosa.errors import ProsaError
-from prosa.redaction import redact, redact_data
+from prosa.redaction import redact
 
-BODY_CHARACTERS = 20_000
 BADGES = {State.BOT: "info", State.AWAITING_AGENT: "danger", State.AGENT_ACTIVE: "warning", State.RESOLVED: "success"}
 MOVES = {"give-back": ownership.give_back, "take": ownership.take, "resolve": ownership.resolve}
 
@@ -435,26 +432,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("body"))
     def shown_body(self, event: WebhookEvent) -> str:
-        """Readable, without secrets and personal numbers, at most :data:`BODY_CHARACTERS`."""
-        text, cut = readable(bytes(event.body), event.content_type)
+        """Readable, without secrets and personal numbers, at most ``bodies.CHARACTERS``."""
+        text, cut = bodies.readable(bytes(event.body), event.content_type)
         note = gettext("Only the beginning is shown.") if cut else ""
         return format_html('<pre class="prosa-body" tabindex="0">{}</pre>{}', text, note)
-
-
-def readable(body: bytes, content_type: str) -> tuple[str, bool]:
-    """A body as text for people: JSON indented, forms a line a field, other bytes as they come; redacted and cut.
-
-    :returns: the text, and whether something was left out.
-    """
-    raw = body[: 4 * BODY_CHARACTERS].decode("utf-8", "replace")
-    try:
-        if "urlencoded" in content_type:
-            shown = "\n".join(
-                f"{name} = {value}" for name, value in parse_qsl(raw, keep_blank_values=True, max_num_fields=500)
-            )
-            text = redact(shown)
-        else:
-            text = json.dumps(redact_data(json.loads(body)), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = redact(raw)
-    return text[:BODY_CHARACTERS], len(text) > BODY_CHARACTERS or len(raw) < len(body.decode("utf-8", "replace"))
