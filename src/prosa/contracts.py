@@ -134,11 +134,11 @@ class IdentityChange:
 class Notice:
     """Something about the account or the channel, not about a conversation.
 
-    ``level``: info, warning or error. ``field`` is the provider's own name for it.
+    ``level``: info, warning or error. ``topic`` is the provider's own name for it.
     """
 
     routing_key: str
-    field: str
+    topic: str
     level: str
     text: str
     payload: Json = field(default_factory=dict)

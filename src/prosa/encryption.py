@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives import hashes
@@ -55,7 +55,13 @@ def decrypt(sealed: str) -> dict[str, Any]:
     return opened
 
 
-class EncryptedJSONField(models.TextField):
+if TYPE_CHECKING:
+    _TextField = models.TextField[Any, Any]
+else:
+    _TextField = models.TextField
+
+
+class EncryptedJSONField(_TextField):
     """A JSON object, sealed in the database and never shown by the admin."""
 
     def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> dict[str, Any] | None:

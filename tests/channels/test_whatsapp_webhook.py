@@ -190,7 +190,7 @@ def test_notices(name):
     found = parsed(name)
     (notice,) = found.notices
     assert (found.messages, found.receipts, found.strange) == ((), (), ())
-    assert (notice.field, notice.level, notice.routing_key, notice.text) == (field, level, route, text)
+    assert (notice.topic, notice.level, notice.routing_key, notice.text) == (field, level, route, text)
 
 
 # ── what the tables do not tell ──

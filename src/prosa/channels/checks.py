@@ -64,5 +64,5 @@ def _problems(inbox: Inbox, provider: Provider | None) -> Iterator[Finding]:
             level,
             subject,
             f"{known}; providers deliver to https:// only.",
-            "Set it to the address the world sees, or run: prosa tunnel",
+            "Set it to the address under which providers reach this server.",
         )

@@ -56,7 +56,7 @@ def tools(body: Json) -> list[str]:
     """The names of the functions a request offers (Chat Completions nests them, Responses does not)."""
     given = body.get("tools")
     offered = [tool for tool in given if isinstance(tool, dict)] if isinstance(given, list) else []
-    named = [tool.get("function") if isinstance(tool.get("function"), dict) else tool for tool in offered]
+    named: list[Json] = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in offered]
     return [str(tool["name"]) for tool in named if "name" in tool]
 
 
