@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -260,13 +261,23 @@ async def test_the_stream_resumes_where_it_was_and_resets_after_a_restart(stage:
 
 
 async def first_event(phone: Browser, headers: dict[str, str]) -> str:
+    """The first event, heard by a reader that then hangs up as Django lets a browser do: by cancellation."""
     response = await phone.get("/simulator/api/stream/", headers=headers)
     assert response["Content-Type"] == "text/event-stream"
-    async for chunk in response.streaming_content:
-        if b"event:" in chunk:
-            await response.streaming_content.aclose()
-            return str(chunk.decode())
-    raise AssertionError("the stream ended")
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def read_on() -> None:
+        async for chunk in response.streaming_content:
+            if b"event:" in chunk:
+                heard.put_nowait(chunk.decode())
+
+    reading = asyncio.create_task(read_on())
+    first = await asyncio.wait_for(heard.get(), 5)
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    return first
 
 
 # ── with the database ──
