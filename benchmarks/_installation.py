@@ -22,7 +22,18 @@ from prosa.postgres.embedded import Cluster
 ROOT = Path(__file__).resolve().parents[1]
 APP_SECRET = "benchmark-app-secret-0123456789"
 NUMBER_ID = "106500000000001"
-FOREIGN = ("PROSA_", "WHATSAPP_", "TWILIO_", "OPENAI_", "DATABASE_", "REDIS_", "DJANGO_", "GEMINI_", "GOOGLE_", "ANTHROPIC_")
+FOREIGN = (
+    "PROSA_",
+    "WHATSAPP_",
+    "TWILIO_",
+    "OPENAI_",
+    "DATABASE_",
+    "REDIS_",
+    "DJANGO_",
+    "GEMINI_",
+    "GOOGLE_",
+    "ANTHROPIC_",
+)
 
 
 class Installation:
@@ -46,11 +57,15 @@ class Installation:
         """The process id of its PostgreSQL."""
         return int((self.folder / "postgres" / "postmaster.pid").read_text().split("\n", 1)[0])
 
-    def prosa(self, *arguments: str, environment: Mapping[str, str] | None = None, **options: object) -> subprocess.Popen[bytes]:
+    def prosa(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.Popen[bytes]:
         """Start ``prosa ARGUMENTS``; its output goes to ``<folder>/<command>.log``."""
         return self.spawn([sys.executable, "-m", "prosa", *arguments], arguments[0], environment, **options)
 
-    def spawn(self, command: list[str], name: str, environment: Mapping[str, str] | None = None, **options: object) -> subprocess.Popen[bytes]:
+    def spawn(
+        self, command: list[str], name: str, environment: Mapping[str, str] | None = None, **options: object
+    ) -> subprocess.Popen[bytes]:
         """Start any program in the environment of the installation."""
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(  # type: ignore[call-overload]

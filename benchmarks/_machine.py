@@ -14,7 +14,14 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 def describe() -> dict[str, Any]:
     """Enough to tell two tables apart."""
-    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "?",
+    )
     memory = int(Path("/proc/meminfo").read_text().split()[1]) // 2**20
     return {
         "cpu": f"{os.cpu_count()} × {model}",

@@ -40,7 +40,9 @@ class Report:
         machine = _machine.describe()
         rounded = [{key: float(f"{value:.4g}") for key, value in part.items()} for part in (self.ratios, self.figures)]
         if as_json:
-            sys.stdout.write(json.dumps({"name": self.name, "ratios": rounded[0], "figures": rounded[1], "machine": machine}) + "\n")
+            sys.stdout.write(
+                json.dumps({"name": self.name, "ratios": rounded[0], "figures": rounded[1], "machine": machine}) + "\n"
+            )
             return
         table = Table(title=f"{self.name}  ({machine['cpu']}, load {machine['load_1m']})")
         table.add_column("key")
@@ -49,7 +51,13 @@ class Report:
         for part in rounded:
             for key, value in part.items():
                 sign, goal = self.targets.get(key, ("", 0.0))
-                met = "" if not sign else "ok" if (value >= goal if sign == ">=" else value <= goal) else "[red]missed[/red]"
+                met = (
+                    ""
+                    if not sign
+                    else "ok"
+                    if (value >= goal if sign == ">=" else value <= goal)
+                    else "[red]missed[/red]"
+                )
                 table.add_row(key, f"{value:g}", f"{sign} {goal:g}" if sign else "", met)
             table.add_section()
         Console(highlight=False).print(table)

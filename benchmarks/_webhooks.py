@@ -35,7 +35,12 @@ def body(number: int, *, contacts: int = CONTACTS, text: str = "") -> bytes:
         "contacts": [{"profile": {"name": f"Cliente {who}"}, "wa_id": phone, "user_id": message["from_user_id"]}],
         "messages": [message],
     }
-    return json.dumps({"object": "whatsapp_business_account", "entry": [{"id": "102200000000001", "changes": [{"value": value, "field": "messages"}]}]}).encode()
+    return json.dumps(
+        {
+            "object": "whatsapp_business_account",
+            "entry": [{"id": "102200000000001", "changes": [{"value": value, "field": "messages"}]}],
+        }
+    ).encode()
 
 
 def signature(content: bytes) -> str:
@@ -74,11 +79,25 @@ def press(url: str, bodies: Path, *, connections: int, seconds: float) -> Load:
     program = shutil.which("wrk")
     if program is None:
         raise SystemExit("The load generator is missing. Install it: apt-get install wrk")
-    command = [program, "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "20s", "-s", str(SCRIPT), url, "--", str(bodies)]
+    command = [
+        program,
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds:g}s",
+        "--timeout",
+        "20s",
+        "-s",
+        str(SCRIPT),
+        url,
+        "--",
+        str(bodies),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"wrk failed on {url}:\n{done.stdout}{done.stderr}")
-    requests, microseconds, errors, p50, p99, known = (float(part) for part in done.stdout.rsplit("RESULT ", 1)[1].split())
+    requests, microseconds, errors, p50, p99, known = (
+        float(part) for part in done.stdout.rsplit("RESULT ", 1)[1].split()
+    )
     if errors:
         raise SystemExit(f"{errors:.0f} of {requests:.0f} requests to {url} failed:\n{done.stdout}")
     if known and requests > known:

@@ -16,8 +16,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from subprocess import Popen
 
-import _machine
 import psycopg
+
+import _machine
 from _installation import APP_SECRET, Installation, fresh, serving
 from _report import Report, console, median
 from _webhooks import Load, press, write
@@ -55,8 +56,20 @@ class Servers:
         return serving(process, f"http://127.0.0.1:{self.port}/webhook")
 
     def _uvicorn(self, app: str) -> Popen[bytes]:
-        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning", "--backlog", "2048"]
-        return self.here.spawn([sys.executable, "-m", "uvicorn", *options, "--port", str(self.port), app], "peer", self._environment)
+        options = [
+            "--loop",
+            "uvloop",
+            "--http",
+            "httptools",
+            "--no-access-log",
+            "--log-level",
+            "warning",
+            "--backlog",
+            "2048",
+        ]
+        return self.here.spawn(
+            [sys.executable, "-m", "uvicorn", *options, "--port", str(self.port), app], "peer", self._environment
+        )
 
     def _prosa(self) -> Popen[bytes]:
         return self.here.prosa("web", "--port", str(self.port))
@@ -71,20 +84,31 @@ class Servers:
         return self._uvicorn("fastapi_naive:app")
 
     def _flask(self) -> Popen[bytes]:
-        command = [str(BIN / "gunicorn"), "-w", "2", "-b", f"127.0.0.1:{self.port}", "--log-level", "warning", "flask_tutorial:app"]
+        command = [
+            str(BIN / "gunicorn"),
+            "-w",
+            "2",
+            "-b",
+            f"127.0.0.1:{self.port}",
+            "--log-level",
+            "warning",
+            "flask_tutorial:app",
+        ]
         return self.here.spawn(command, "peer", self._environment)
 
 
 def main() -> None:
     options = _options()
-    contestants = ["prosa", "single_insert", "bare_asgi", "flask", "fastapi"] if not options.only else options.only.split(",")
+    contestants = (
+        ["prosa", "single_insert", "bare_asgi", "flask", "fastapi"] if not options.only else options.only.split(",")
+    )
     loads: dict[str, list[Load]] = defaultdict(list)
     idle: dict[str, list[float]] = defaultdict(list)
     cost: dict[str, list[float]] = defaultdict(list)
     with fresh() as here:
         servers = Servers(here, options.port)
         url = f"http://127.0.0.1:{options.port}/webhook"
-        files = _bodies(here, options.rounds, options.bodies)
+        files = _bodies(here, options.bodies)
         for turn in range(options.rounds):
             # Every second round the other way round, so that nobody always follows the same neighbour.
             for name in contestants if turn % 2 == 0 else reversed(contestants):
@@ -98,7 +122,9 @@ def main() -> None:
                     cost[name].append(cpu)
                     if name in ("prosa", "single_insert"):
                         idle[name].append(press(url, lone, connections=1, seconds=2).p50)
-                console.print(f"round {turn + 1}  {name:<14} {load.rate:8.0f} /s  {cpu:6.0f} µs CPU  p50 {load.p50:.1f} ms  p99 {load.p99:.1f} ms  alone {idle[name][-1] if idle[name] else 0:.2f} ms")
+                console.print(
+                    f"round {turn + 1}  {name:<14} {load.rate:8.0f} /s  {cpu:6.0f} µs CPU  p50 {load.p50:.1f} ms  p99 {load.p99:.1f} ms  alone {idle[name][-1] if idle[name] else 0:.2f} ms"
+                )
         if "prosa" in contestants:
             _check(here, loads["prosa"])
         _show(loads, cost, idle, as_json=options.json)
@@ -115,7 +141,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _bodies(here: Installation, rounds: int, count: int) -> Callable[[int], tuple[Path, Path, Path]]:
+def _bodies(here: Installation, count: int) -> Callable[[int], tuple[Path, Path, Path]]:
     """Files of messages no server has seen, three for each round: to warm up, for the load, for the lone connection."""
 
     def of(turn: int) -> tuple[Path, Path, Path]:
@@ -141,12 +167,21 @@ def _check(here: Installation, loads: list[Load]) -> None:
         ).fetchone()
     assert row is not None
     events, messages, conversations, waiting, durable = row
-    if messages < sum(load.requests for load in loads) or events < messages or conversations != waiting or durable != "on":
+    if (
+        messages < sum(load.requests for load in loads)
+        or events < messages
+        or conversations != waiting
+        or durable != "on"
+    ):
         raise SystemExit(f"The rows do not add up: {row} for {loads}.")
-    console.print(f"{messages} messages of {conversations} conversations are in the database, synchronous_commit {durable}.")
+    console.print(
+        f"{messages} messages of {conversations} conversations are in the database, synchronous_commit {durable}."
+    )
 
 
-def _show(loads: dict[str, list[Load]], cost: dict[str, list[float]], idle: dict[str, list[float]], *, as_json: bool) -> None:
+def _show(
+    loads: dict[str, list[Load]], cost: dict[str, list[float]], idle: dict[str, list[float]], *, as_json: bool
+) -> None:
     report = Report("ingest", TARGETS)
     rate = {name: median([load.rate for load in runs]) for name, runs in loads.items()}
     for peer in ("single_insert", "bare_asgi", "flask", "fastapi"):

@@ -1,6 +1,10 @@
 """The ceiling: an ASGI app that reads nothing and says 200."""
 
-START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain"), (b"content-length", b"2")]}
+START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/plain"), (b"content-length", b"2")],
+}
 BODY = {"type": "http.response.body", "body": b"OK"}
 
 

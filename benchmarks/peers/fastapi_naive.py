@@ -45,7 +45,9 @@ async def webhook(request: Request):
     value = (await request.json())["entry"][0]["changes"][0]["value"]
     message = value["messages"][0]
     async with Session() as session, session.begin():
-        contact = (await session.execute(select(Contact).where(Contact.phone == message["from"]).with_for_update())).scalar_one_or_none()
+        contact = (
+            await session.execute(select(Contact).where(Contact.phone == message["from"]).with_for_update())
+        ).scalar_one_or_none()
         if contact is None:
             contact = Contact(phone=message["from"], name=value["contacts"][0]["profile"]["name"])
             session.add(contact)

@@ -10,10 +10,16 @@ import orjson
 from psycopg_pool import AsyncConnectionPool
 
 SECRET = os.environ["PEER_SECRET"].encode()
-START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain"), (b"content-length", b"2")]}
+START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"text/plain"), (b"content-length", b"2")],
+}
 BODY = {"type": "http.response.body", "body": b"OK"}
 FORBIDDEN = {**START, "status": 403}
-INSERT = "INSERT INTO message (provider_id, sender, body, payload) VALUES (%s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
+INSERT = (
+    "INSERT INTO message (provider_id, sender, body, payload) VALUES (%s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING"
+)
 
 
 async def configure(connection):

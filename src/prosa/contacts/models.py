@@ -13,7 +13,7 @@ class Contact(models.Model):
     """A person who wrote to (or was written to by) a business. The phone is never the key: see :class:`Identity`."""
 
     business = models.ForeignKey(
-        Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="contacts"
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, db_index=False, related_name="contacts"
     )
     name = models.CharField(_("name"), max_length=200, blank=True, db_default="")
     locale = models.CharField(_("language"), max_length=10, blank=True, db_default="")
@@ -31,9 +31,14 @@ class Contact(models.Model):
 
 
 class Identity(models.Model):
-    """One key of a contact, ``kind:value`` in canonical form; ``address`` is what the provider calls it."""
+    """One key of a contact, ``kind:value`` in canonical form; ``address`` is what the provider calls it.
 
-    business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="+")
+    An index on the business alone would tempt the planner of a fresh installation to use it instead of the key's.
+    """
+
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
     contact = models.ForeignKey(Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="identities")
     key = models.CharField(_("key"), max_length=200)
     address = models.CharField(_("address"), max_length=200, blank=True, db_default="")

@@ -45,27 +45,27 @@ WITH e AS MATERIALIZED (
     WHERE m.files IS NOT NULL
     RETURNING message_id
 ), news AS MATERIALIZED (
-    SELECT fresh.conversation_id, count(*) AS messages, max(fresh.id) AS last_id, max(fresh.sent_at) AS last_at,
+    SELECT fresh.conversation_id, count(*) AS messages, max(fresh.id) AS last_id, least(max(fresh.sent_at), now()) AS last_at,
            bool_or(fresh.pending) AS wakes, bool_or(m.files IS NOT NULL) AS files,
            now() + max(m.quiet) * interval '1 ms' AS quiet_until, now() + max(m.max_quiet) * interval '1 ms' AS burst_until
     FROM fresh JOIN m USING (inbox_id, provider_id)
     GROUP BY fresh.conversation_id
 ), locked AS MATERIALIZED (
-    SELECT id FROM prosa_conversations_conversation
-    WHERE id IN (SELECT conversation_id FROM news) ORDER BY id FOR NO KEY UPDATE
+    SELECT c.id, news.* FROM prosa_conversations_conversation c JOIN news ON news.conversation_id = c.id
+    ORDER BY c.id FOR NO KEY UPDATE OF c
 ), touched AS (
+    -- RETURNING hands on what the lanes need: joining CTEs again would compare every row with every other.
     UPDATE prosa_conversations_conversation c
-    SET unread = c.unread + news.messages, last_inbound_id = greatest(c.last_inbound_id, news.last_id),
-        last_inbound_at = greatest(c.last_inbound_at, news.last_at)
-    FROM news JOIN locked ON locked.id = news.conversation_id
-    WHERE c.id = news.conversation_id
-    RETURNING c.id, c.state
+    SET unread = c.unread + l.messages, last_inbound_id = greatest(c.last_inbound_id, l.last_id),
+        last_inbound_at = greatest(c.last_inbound_at, l.last_at)
+    FROM locked l
+    WHERE c.id = l.id
+    RETURNING c.id, c.state, l.wakes, l.quiet_until, l.burst_until
 ), work AS (
     INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at, burst_until)
     SELECT w.* FROM (
-        SELECT news.conversation_id, 1::smallint AS lane, least(news.quiet_until, news.burst_until), news.burst_until
-        FROM news JOIN touched ON touched.id = news.conversation_id
-        WHERE news.wakes AND touched.state IN ('bot', 'awaiting_agent')
+        SELECT id, 1::smallint AS lane, least(quiet_until, burst_until), burst_until
+        FROM touched WHERE wakes AND state IN ('bot', 'awaiting_agent')
         UNION ALL
         SELECT conversation_id, 0::smallint, now(), NULL FROM news WHERE files
     ) w ORDER BY 1, 2
@@ -77,8 +77,8 @@ WITH e AS MATERIALIZED (
     RETURNING d.conversation_id, d.lane, d.owner
 )
 SELECT (SELECT array_agg(event) FROM strangers) AS strangers,
-       (SELECT pg_notify('prosa_dispatch', coalesce(string_agg(conversation_id::text, ',') FILTER (WHERE owner IS NOT NULL AND lane = 1), ''))
-        FROM work HAVING count(*) > 0)
+       (SELECT pg_notify('prosa_dispatch', CASE WHEN length(ids) < 7900 THEN ids ELSE '' END)
+        FROM (SELECT string_agg(conversation_id::text, ',') FILTER (WHERE owner IS NOT NULL AND lane = 1) AS ids FROM work HAVING count(*) > 0) busy)
 
 -- name: lock_people
 -- Serialises the introduction of the same person by several processes; in order, so that nobody waits in a circle.
@@ -92,13 +92,13 @@ WITH k AS MATERIALIZED (
     SELECT x.*, i.contact_id
     FROM unnest(%(k_person)s::int[], %(k_rank)s::int[], %(k_business)s::bigint[], %(k_key)s::text[], %(k_address)s::text[]) AS x(person, rank, business_id, key, address)
     LEFT JOIN prosa_contacts_identity i ON i.business_id = x.business_id AND i.key = x.key
+), found AS MATERIALIZED (
+    SELECT DISTINCT ON (person) person, contact_id FROM k WHERE contact_id IS NOT NULL ORDER BY person, rank
 ), who AS MATERIALIZED (
     SELECT p.ord AS person, p.business_id, p.name, found.contact_id AS known_id,
            coalesce(found.contact_id, nextval('prosa_contacts_contact_id_seq')) AS contact_id
     FROM unnest(%(p_business)s::bigint[], %(p_name)s::text[]) WITH ORDINALITY AS p(business_id, name, ord)
-    LEFT JOIN LATERAL (
-        SELECT contact_id FROM k WHERE k.person = p.ord AND k.contact_id IS NOT NULL ORDER BY rank LIMIT 1
-    ) found ON true
+    LEFT JOIN found ON found.person = p.ord
 ), made AS (
     INSERT INTO prosa_contacts_contact (id, business_id, name)
     SELECT contact_id, business_id, left(name, 200) FROM who WHERE known_id IS NULL
@@ -131,7 +131,7 @@ WITH p AS MATERIALIZED (
     ) old ON true
 ), reopened AS (
     UPDATE prosa_conversations_conversation c SET state = 'bot', state_at = now(), epoch = c.epoch + 1
-    FROM last WHERE c.id = last.id RETURNING c.id, c.business_id
+    FROM last WHERE c.id = last.id AND c.state = 'resolved' RETURNING c.id, c.business_id
 ), opened AS (
     INSERT INTO prosa_conversations_conversation (business_id, inbox_id, contact_id)
     SELECT business_id, inbox_id, contact_id FROM last WHERE id IS NULL

@@ -25,9 +25,14 @@ Pool = AsyncConnectionPool[Connection]
 
 RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
+# Every query here finds its rows by an index. On a fresh installation the planner cannot know that: its first plans are
+# made for empty tables and kept, and reading whole tables made a new contact cost 500 ms after a minute of load.
+PLANNER = "SELECT set_config('enable_seqscan', 'off', false), set_config('random_page_cost', '1.1', false)"
+
 
 async def _prepare(connection: Connection) -> None:
     await connection.set_autocommit(True)
+    await connection.execute(PLANNER)
     connection.prepare_threshold = 1
     sql.register(connection)
 
@@ -37,7 +42,11 @@ async def connect(dsn: str, name: str = "prosa", **options: str) -> Connection:
     settings = " ".join(f"-c {key}={value}" for key, value in options.items())
     extra: dict[str, Any] = {"options": settings} if settings else {}
     connection = await AsyncConnection.connect(dsn, autocommit=True, application_name=name, connect_timeout=5, **extra)
-    await _prepare(connection)
+    try:
+        await _prepare(connection)
+    except BaseException:
+        await connection.close()
+        raise
     return connection
 
 
