@@ -23,8 +23,18 @@ from prosa import conf, sql
 from prosa.agents import runner
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
-from prosa.contracts import ApprovedAnswer, Handoff, Identity, Line, OutboundMessage, Reply, Turn, TurnResult
-from prosa.conversations import ownership
+from prosa.contracts import (
+    ApprovedAnswer,
+    Handoff,
+    Identity,
+    InboxConfig,
+    Line,
+    OutboundMessage,
+    Reply,
+    Turn,
+    TurnResult,
+)
+from prosa.conversations import ownership, presence
 from prosa.conversations.dispatch import RELEASED, Claim, Dispatcher, Release
 from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.models import Lane, State
@@ -39,10 +49,10 @@ log = logging.getLogger(__name__)
 queries = sql.load(__file__, "turns.sql")
 
 HISTORY_LINES = 60
+MOST_WAITING = 1000
+"""Unanswered messages one turn takes up; what is beyond them gets the next one."""
 MOST_SUPERSEDED = 3
 """A customer who never stops typing still gets an answer: after this many dropped drafts the next one is sent."""
-TYPING_AGAIN_S = 20.0
-"""WhatsApp shows typing for 25 seconds at most (FACTS 1.8)."""
 GRACE_S = 15.0
 """Beyond the business's deadline for an answer, in which the agent must have given up by itself."""
 
@@ -85,7 +95,6 @@ class Turns:
 
     def __init__(self, pool: Pool, inboxes: Inboxes, client: Client, think: Think = runner.run) -> None:
         self._pool, self._inboxes, self._client, self._think = pool, inboxes, client, think
-        self._background: set[asyncio.Task[None]] = set()
         self.dispatcher: Dispatcher | None = None
 
     async def run_turn(self, claim: Claim) -> Release:
@@ -93,6 +102,9 @@ class Turns:
         context = await self._begin(claim.conversation_id)
         if context is None or not context.waiting or not context.active:
             return Release()
+        inbox = self._inboxes.get(context.inbox_id)
+        if inbox is None:
+            return Release(again_in=60, error="The inbox is not in service: see `prosa doctor`.")
         if context.blocked:
             await self._settle(context, context.waiting, "blocked")
             return Release()
@@ -110,7 +122,7 @@ class Turns:
                 context, turn=replace(context.turn, question=tuple(each.line for each in context.waiting))
             )
         begun = time.perf_counter()
-        result = await self._answer(claim, context)
+        result = await self._answer(claim, context, inbox)
         stages = {"queue_ms": claim.waited * 1000, "begin_ms": (begun - context.clock) * 1000}
         return await self._finish(claim, context, result, stages)
 
@@ -123,7 +135,9 @@ class Turns:
             if row is None:
                 return None
             lines = await fetch_all(
-                connection, queries.lines, {"conversation_id": conversation_id, "history": HISTORY_LINES}
+                connection,
+                queries.lines,
+                {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
             )
         (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
          request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, version, identities) = row  # fmt: skip
@@ -173,11 +187,14 @@ class Turns:
 
     # ── think ──
 
-    async def _answer(self, claim: Claim, context: Context) -> TurnResult | None:
+    async def _answer(self, claim: Claim, context: Context, inbox: InboxConfig) -> TurnResult | None:
         """The agent's proposal; None when news arrived first."""
-        if any(asks_for_person(each.line.text) for each in context.waiting):
-            return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
-        typing = self._show_typing(context)
+        async with presence.typing(self._client, inbox, context.to, context.waiting[-1].provider_id):
+            if any(asks_for_person(each.line.text) for each in context.waiting):
+                return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
+            return await self._ask(claim, context)
+
+    async def _ask(self, claim: Claim, context: Context) -> TurnResult | None:
         thinking = asyncio.ensure_future(self._think(context.turn))
         if self.dispatcher is not None and claim.superseded < MOST_SUPERSEDED:
             self.dispatcher.on_news(claim, lambda: _cancel(thinking))
@@ -191,31 +208,8 @@ class Turns:
             return None
         finally:
             thinking.cancel()
-            typing.cancel()
             if self.dispatcher is not None:
                 self.dispatcher.on_news(claim, None)
-
-    def _show_typing(self, context: Context) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._keep_typing(context))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-        return task
-
-    async def _keep_typing(self, context: Context) -> None:
-        """Mark as read and show typing, for as long as the model thinks. Never a reason to fail."""
-        inbox = self._inboxes.get(context.inbox_id)
-        if inbox is None:
-            return
-        provider = base.provider(inbox.kind)
-        if type(provider).show_typing is base.Provider.show_typing:
-            return
-        try:
-            while True:
-                async with asyncio.timeout(5):
-                    await provider.show_typing(self._client, inbox, context.to, context.waiting[-1].provider_id)
-                await asyncio.sleep(TYPING_AGAIN_S)
-        except Exception as error:  # noqa: BLE001 - a courtesy
-            log.debug("Typing could not be shown: %s", type(error).__name__)
 
     # ── finish ──
 
@@ -272,6 +266,7 @@ class Turns:
                     **_columns(said),
                     "answers": [each.id for each in context.waiting] if outcome in ("answered", "silent") else [],
                     "release": outcome != "superseded",
+                    "more": outcome in ("answered", "silent") and len(context.waiting) >= MOST_WAITING,
                 },
             )
         if self.dispatcher is not None and said:
@@ -320,7 +315,7 @@ class Turns:
                 {
                     **_record(context, result, "notice", bubbles, {}),
                     "dispatch_id": claim.id, "inbox_id": context.inbox_id, "author": "system", "epoch": context.epoch,
-                    **_columns(bubbles), "answers": [], "release": True,
+                    **_columns(bubbles), "answers": [], "release": True, "more": False,
                 },
             )  # fmt: skip
             await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})

@@ -14,7 +14,7 @@ WHERE c.id = %(conversation_id)s
 -- name: lines
 -- What waits for an answer, and what was said before it.
 (SELECT id, author, kind, text, sent_at, true, provider_id FROM prosa_conversations_message
- WHERE conversation_id = %(conversation_id)s AND pending ORDER BY id LIMIT 200)
+ WHERE conversation_id = %(conversation_id)s AND pending ORDER BY id LIMIT %(most)s)
 UNION ALL
 (SELECT id, author, kind, text, sent_at, false, NULL FROM prosa_conversations_message
  WHERE conversation_id = %(conversation_id)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
@@ -58,7 +58,8 @@ WITH turn AS (
     ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), dead_at = NULL,
         attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END
 ), released AS (
-    UPDATE prosa_conversations_dispatch SET owner = NULL, attempts = 0, superseded = 0, last_error = ''
+    UPDATE prosa_conversations_dispatch
+    SET owner = NULL, attempts = 0, superseded = 0, last_error = '', run_at = coalesce(run_at, CASE WHEN %(more)s THEN now() END)
     WHERE id = %(dispatch_id)s AND %(release)s
 )
 SELECT turn.id, pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text) FROM turn
