@@ -10,14 +10,13 @@ from typing import Any
 import httpx
 import pytest
 from django.core.cache import cache
-from django.db import connection
-from psycopg.conninfo import make_conninfo
 
 from prosa import conf
 from prosa.business.models import Business, Guideline
 from prosa.channels.models import ApiKey, Inbox
 from prosa.contracts import Reply, Turn, TurnResult
 from prosa.conversations import keys
+from prosa.postgres import shared
 from prosa.worker import Worker
 
 BASE = "http://testserver.localhost"
@@ -32,11 +31,8 @@ def shop(slug: str) -> tuple[Inbox, str]:
 
 
 @pytest.fixture
-def settings_of_test_database(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Everything that reads the environment finds the database of the tests."""
-    given = connection.get_connection_params()
-    where = {name: given[name] for name in ("host", "port", "user", "password", "dbname") if given.get(name)}
-    monkeypatch.setenv("DATABASE_URL", make_conninfo(**where))
+def surroundings(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Settings a test may change, on a database that other connections see too."""
     monkeypatch.setenv("PROSA_API_DEADLINE", "10")
     conf.settings.cache_clear()
     keys.forget()
@@ -47,7 +43,7 @@ def settings_of_test_database(transactional_db: None, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def inbox_and_key(settings_of_test_database: Any) -> tuple[Inbox, str]:
+def inbox_and_key(surroundings: Any) -> tuple[Inbox, str]:
     return shop("aurora")
 
 
@@ -94,7 +90,7 @@ async def web(inbox_and_key: tuple[Inbox, str], monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture
 async def world(web: World) -> AsyncIterator[World]:
     """Web process and worker."""
-    worker = Worker(conf.settings().database_url, 20)
+    worker = Worker(shared.dsn(), 20)
 
     async def think(turn: Turn) -> TurnResult:
         web.turns.append(turn)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from tests.api.conftest import World, echo, shop
 
 from prosa.contracts import Handoff, Option, Reply, Turn, TurnResult
 from prosa.conversations import ownership
 from prosa.conversations.models import Conversation, Message, WebhookEvent
-from tests.api.conftest import World, echo, shop
 
 
 @pytest.fixture

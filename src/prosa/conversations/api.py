@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, model_validator
 from pydantic import ValidationError as Invalid
 
 from prosa import conf
@@ -38,43 +38,43 @@ MAX_KEY = 255
 LONGEST_WAIT_S = 60
 ASK_AGAIN_S = 1
 _WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
-_WRITTEN = r"\S"
+_NAME = r"^[^\x00-\x20\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?$"
 
 
-def _plain(value: str | int) -> str:
-    text = str(value).strip()
-    if not 0 < len(text) <= MAX_USER_ID or not text.isprintable():
-        raise ValueError(f"must be 1 to {MAX_USER_ID} printable characters")
-    return text
+Text = Annotated[StrictStr, Field(min_length=1, max_length=MAX_TEXT, pattern=r"\S")]
+
+
+def _whole(value: Any) -> Any:
+    """``42.0`` is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _writes(name: str) -> Json:
+    return {"required": [name], "properties": {name: {"type": "string"}}}
 
 
 class Question(BaseModel):
     """A customer's message. ``text`` (or its older name ``msg``) is what they wrote, ``user_id`` who they are to you."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["text"]}, {"required": ["msg"]}]})
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_writes("text"), _writes("msg")]})
 
-    user_id: Annotated[
-        StrictStr | StrictInt,
-        AfterValidator(_plain),
-        Field(description="Your own id of the customer: 1 to 150 printable characters, or an integer."),
-    ]
-    text: Annotated[StrictStr, Field(min_length=1, max_length=MAX_TEXT, pattern=_WRITTEN)] = ""
-    msg: Annotated[
-        StrictStr, Field(min_length=1, max_length=MAX_TEXT, pattern=_WRITTEN, description="The same as text.")
-    ] = ""
-    inbox: Annotated[
-        StrictStr, Field(max_length=50, description="The short name of the key's inbox, to be sure of it.")
-    ] = ""
-    attachments: Annotated[
-        list[Any], Field(max_length=0, description="Files cannot be taken yet: leave it out or empty.")
-    ] = []
+    user_id: (
+        Annotated[StrictStr, Field(min_length=1, max_length=MAX_USER_ID, pattern=_NAME)]
+        | Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_whole)]
+    ) = Field(description="Your own id of the customer, without control characters or spaces around it.")
+    text: Text | None = None
+    msg: Text | None = Field(None, description="The same as text, which wins when both are there.")
+    inbox: Annotated[StrictStr, Field(max_length=50)] | None = Field(
+        None, description="The short name of the key's inbox, to be sure of it."
+    )
+    attachments: Annotated[list[Any], Field(max_length=0)] | None = Field(
+        None, description="Files cannot be taken yet: leave it out or empty."
+    )
 
     @model_validator(mode="after")
-    def _one_text(self) -> Question:
-        if not self.text and not self.msg:
+    def _written(self) -> Question:
+        if self.text is None and self.msg is None:
             raise ValueError("text is missing")
-        if self.text and self.msg and self.text != self.msg:
-            raise ValueError("text and msg are the same field: send one of them")
         return self
 
 
@@ -262,7 +262,7 @@ async def _ask(request: HttpRequest, door: Entrance, who: Caller, message_url: s
     if len(key) > MAX_KEY:
         raise Problem(422, f"An Idempotency-Key has at most {MAX_KEY} characters.", "Take a UUID.")
     try:
-        asked = await asking.ask(door, who.inbox, str(question.user_id), question.text or question.msg, key, body)
+        asked = await asking.ask(door, who.inbox, str(question.user_id), question.text or question.msg or "", key, body)
     except NotAllowed as error:
         raise Problem(409, str(error).replace("\n", " ")) from None
     answer = await asking.wait(door, who.inbox, asked, _patience(request, conf.settings().api_deadline))

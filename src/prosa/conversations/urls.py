@@ -9,7 +9,8 @@ from prosa.conversations.views import webhook
 
 urlpatterns = [
     re_path(r"^webhook(?P<rest>/.*)?$", webhook, name="prosa-webhook"),
+    re_path(r"^api/v1/?$", nothing_here),
     path("api/v1/", api.urls),
-    re_path(r"^api/v1(/.*)?$", nothing_here),
+    re_path(r"^api/v1/.*$", nothing_here),
     path("seller/", seller.urls),
 ]
