@@ -37,8 +37,12 @@ HOLD_S = 30.0
 """How long an unconfirmed bubble holds back those behind it."""
 RESEND_S = 120.0
 """How long a receipt may take before an unconfirmed bubble is sent once more."""
-LAST_TRY = 6
+LAST_TRY = 10
+"""Tries of a bubble the provider did not accept: about eight minutes, longer than most outages."""
+LONGEST_PAIR_WAIT_S = 3600.0
 SEND_TIMEOUT_S = 60.0
+LONGEST_WAIT_S = 2.0
+"""For a slot of the inbox's rate; beyond it the place in the lane is given to other inboxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,8 @@ class _Pacer:
     def __init__(self) -> None:
         self._slots: dict[int, tuple[int, float]] = {}
 
-    async def turn(self, pool: Pool, inbox: InboxConfig, rate: float) -> None:
-        """Wait for this inbox's next slot."""
+    async def book(self, pool: Pool, inbox: InboxConfig, rate: float) -> float:
+        """Seconds until this inbox's next slot, which is ours."""
         left, at = self._slots.get(inbox.id, (0, 0.0))
         if left == 0:
             block = max(1, int(rate / 8))
@@ -67,8 +71,7 @@ class _Pacer:
                 row = await fetch_one(connection, queries.book, {"inbox_id": inbox.id, "seconds": block / rate})
             left, at = block, time.monotonic() + (row[0] if row else 0.0)
         self._slots[inbox.id] = (left - 1, at)
-        if (wait := at - time.monotonic()) > 0:
-            await asyncio.sleep(wait)
+        return max(0.0, at - time.monotonic())
 
 
 class Outbox:
@@ -123,6 +126,12 @@ class Outbox:
     ) -> Release | None:
         """Send one bubble; a Release when the lane must wait, None to go on with the next."""
         provider = base.provider(inbox.kind)
+        if provider.number_rate:
+            # Before the bubble is marked: while it waits it has not left, and a person may still take over.
+            wait = await self._pacer.book(self._pool, inbox, provider.number_rate)
+            if wait > LONGEST_WAIT_S:
+                return Release(again_in=wait)
+            await asyncio.sleep(wait)
         interval, size = provider.pace or (0.0, 0)
         burst = interval * (size - 1) if size else 0.0
         async with self._pool.connection() as connection:
@@ -140,8 +149,6 @@ class Outbox:
         if verdict != "sending":
             return None
         try:
-            if provider.number_rate:
-                await self._pacer.turn(self._pool, inbox, provider.number_rate)
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 sent = await provider.send(self._client, inbox, outgoing.message)
         except TimeoutError:
@@ -178,7 +185,7 @@ class Outbox:
         delay = error.retry_after if error.retry_after is not None else backoff(outgoing.attempts + 1)
         async with self._pool.connection() as connection:
             if isinstance(error, SlowDown) and error.pair:
-                delay = max(delay, float(4**outgoing.attempts))
+                delay = max(delay, min(4.0**outgoing.attempts, LONGEST_PAIR_WAIT_S))
                 await connection.execute(
                     queries.slow_pair, {"conversation_id": conversation_id, "seconds": delay, "burst": burst}
                 )
