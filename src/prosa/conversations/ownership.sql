@@ -2,7 +2,8 @@
 
 -- name: move
 -- froms/tos: the transitions of one event. Withdraws automatic messages that have not left, settles or wakes what
--- waits for an answer, and writes the timeline. Returns nothing when the event does not apply.
+-- waits for an answer, and writes the timeline. Returns nothing when the event does not apply. A turn that is being thought
+-- about is not interrupted: its draft is kept for the person as a suggestion.
 WITH held AS MATERIALIZED (
     SELECT id, state FROM prosa_conversations_conversation WHERE id = %(conversation_id)s FOR NO KEY UPDATE
 ), moved AS (
@@ -36,7 +37,7 @@ WITH held AS MATERIALIZED (
 )
 SELECT moved.state, moved.epoch,
        pg_notify('prosa_realtime', 'conversation:' || moved.id),
-       pg_notify('prosa_dispatch', CASE WHEN moved.state = 'bot' THEN '' ELSE moved.id::text END)
+       pg_notify('prosa_dispatch', '')
 FROM moved
 
 -- name: owner_message
