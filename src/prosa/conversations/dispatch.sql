@@ -94,6 +94,10 @@ WHERE d.owner IS NOT NULL AND NOT EXISTS (SELECT FROM prosa_conversations_worker
 -- name: revive
 WITH alive AS (
     UPDATE prosa_conversations_dispatch SET dead_at = NULL, attempts = 0, run_at = now(), superseded = 0
-    WHERE id = ANY(%(ids)s::bigint[]) AND dead_at IS NOT NULL AND owner IS NULL RETURNING id
+    WHERE id = ANY(%(ids)s::bigint[]) AND dead_at IS NOT NULL AND owner IS NULL RETURNING id, conversation_id, lane
+), files AS (
+    UPDATE prosa_conversations_attachment a SET status = 'waiting'
+    FROM alive JOIN prosa_conversations_message m ON m.conversation_id = alive.conversation_id
+    WHERE alive.lane = 0 AND a.message_id = m.id AND a.status = 'failed'
 )
 SELECT count(*), pg_notify('prosa_dispatch', '') FROM alive

@@ -82,7 +82,9 @@ class MediaLane:
             except PermanentError as error:
                 status = "refused" if isinstance(error, BadInput | NotAllowed) else "failed"
                 await self._write(
-                    claim, queries.refused, {"id": attachment_id, "status": status, "error": str(error)[:2000]}
+                    claim,
+                    queries.refused,
+                    {"id": attachment_id, "status": status, "error": sql.clean(str(error)[:2000]).decode()},
                 )
             else:
                 await self._write(claim, queries.stored, {"id": attachment_id, **stored})
