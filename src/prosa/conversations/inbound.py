@@ -392,7 +392,7 @@ class Receiver:
     async def _commit(self, connection: Connection, batch: list[Arrival]) -> None:
         try:
             await store(connection, batch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, this loop goes on and the webhooks are tried one by one
             if connection.closed or connection.broken:
                 self._once_more(batch)
             else:
