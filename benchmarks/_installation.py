@@ -68,10 +68,10 @@ class Installation:
     ) -> subprocess.Popen[bytes]:
         """Start any program in the environment of the installation."""
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(  # type: ignore[call-overload]
-                command, cwd=self.folder, env={**self.environment, **(environment or {})}, stdin=subprocess.DEVNULL,
-                **{"stdout": log, "stderr": subprocess.STDOUT, **options},
-            )  # fmt: skip
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **options}
+            return subprocess.Popen(
+                command, cwd=self.folder, env={**self.environment, **(environment or {})}, **streams
+            )  # type: ignore[call-overload]
 
     def sql(self, statement: str, dsn: str = "") -> None:
         """Run one statement."""

@@ -99,7 +99,9 @@ async def _rates(here: Installation, report: Report, rounds: int) -> None:
         with psycopg.connect(peers, autocommit=True) as connection:
             connection.execute("INSERT INTO job (conversation_id) SELECT generate_series(1, %s)", (SMALL // 2,))
         one_by_one.append(SMALL // 2 / await skip_locked.drain(peers))
-        console.print(f"round {turn + 1}  10k {ours[SMALL][-1]:.0f} /s  100k {ours[LARGE][-1]:.0f} /s  one by one {one_by_one[-1]:.0f} /s")
+        console.print(
+            f"round {turn + 1}  10k {ours[SMALL][-1]:.0f} /s  100k {ours[LARGE][-1]:.0f} /s  one by one {one_by_one[-1]:.0f} /s"
+        )
     report.ratios["claims_vs_skip_locked"] = median(ours[SMALL]) / median(one_by_one)
     report.ratios["rate_100k_vs_10k"] = median(ours[LARGE]) / median(ours[SMALL])
     report.figures["claims_10k_per_s"] = median(ours[SMALL])
@@ -110,12 +112,17 @@ async def _rates(here: Installation, report: Report, rounds: int) -> None:
 def _seed(here: Installation, count: int) -> None:
     """Contacts, each with a conversation and a row in the lane of turns."""
     with psycopg.connect(here.dsn, autocommit=True) as connection:
-        connection.execute("INSERT INTO prosa_contacts_contact (business_id) SELECT min(id) FROM prosa_business_business, generate_series(1, %s) n GROUP BY n", (count,))
+        connection.execute(
+            "INSERT INTO prosa_contacts_contact (business_id) SELECT min(id) FROM prosa_business_business, generate_series(1, %s) n GROUP BY n",
+            (count,),
+        )
         connection.execute(
             "INSERT INTO prosa_conversations_conversation (business_id, inbox_id, contact_id)"
             " SELECT c.business_id, (SELECT min(id) FROM prosa_channels_inbox), c.id FROM prosa_contacts_contact c"
         )
-        connection.execute("INSERT INTO prosa_conversations_dispatch (conversation_id, lane) SELECT id, 1 FROM prosa_conversations_conversation ORDER BY id")
+        connection.execute(
+            "INSERT INTO prosa_conversations_dispatch (conversation_id, lane) SELECT id, 1 FROM prosa_conversations_conversation ORDER BY id"
+        )
 
 
 def _wait(here: Installation, count: int) -> None:

@@ -13,7 +13,9 @@ DONE = "UPDATE job SET status = 'done' WHERE id = %s"
 
 async def drain(dsn: str, connections: int = 8) -> float:
     """Work off everything that waits. Seconds it took, connecting not included."""
-    opened = [await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=1) for _ in range(connections)]
+    opened = [
+        await psycopg.AsyncConnection.connect(dsn, autocommit=True, prepare_threshold=1) for _ in range(connections)
+    ]
 
     async def work(connection: psycopg.AsyncConnection) -> None:
         while row := await (await connection.execute(CLAIM, prepare=True)).fetchone():
