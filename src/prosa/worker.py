@@ -116,8 +116,13 @@ async def _main(concurrency: int) -> None:
     if not running.done():
         log.info("Draining: nothing new is taken, at most %d s for what runs.", int(DRAIN_S))
         await worker.drain()
+        # A worker that never reached the database has nothing to finish and nobody to tell.
+        await asyncio.wait({running}, timeout=2)
     stopping.cancel()
-    await running
+    running.cancel()
+    await asyncio.wait({running})
+    if not running.cancelled():
+        running.result()
 
 
 def run(concurrency: int) -> int:

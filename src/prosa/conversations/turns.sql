@@ -69,10 +69,12 @@ SELECT turn.id, pg_notify('prosa_realtime', 'conversation:' || %(conversation_id
 WITH settled AS (
     UPDATE prosa_conversations_message SET pending = false
     WHERE conversation_id = %(conversation_id)s AND pending AND id = ANY(%(ids)s::bigint[]) RETURNING id
+), noted AS (
+    INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+    SELECT %(conversation_id)s, %(business_id)s, 'not_answered', 'system', jsonb_build_object('reason', %(reason)s::text, 'messages', count(*))
+    FROM settled HAVING count(*) > 0
 )
-INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
-SELECT %(conversation_id)s, %(business_id)s, 'not_answered', 'system', jsonb_build_object('reason', %(reason)s::text, 'messages', count(*))
-FROM settled HAVING count(*) > 0
+SELECT pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text) FROM settled LIMIT 1
 
 -- name: noticed
 UPDATE prosa_conversations_conversation SET wait_notice_at = now() WHERE id = %(conversation_id)s
