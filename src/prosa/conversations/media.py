@@ -120,8 +120,8 @@ class MediaLane:
             saved = await asyncio.to_thread(default_storage.save, name, File(spool, name=name))
         return {
             "file": saved,
-            "mime_type": mime_type[:120],
-            "filename": media.filename[:255],
+            "mime_type": sql.clean(mime_type[:120]).decode(),
+            "filename": sql.clean(media.filename[:255]).decode(),
             "sha256": digest.hex(),
             "size": size,
         }

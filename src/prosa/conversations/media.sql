@@ -1,5 +1,5 @@
 -- name: waiting
-SELECT a.id, m.inbox_id, m.business_id, a.kind, a.ref, a.url, a.mime_type, a.filename, a.sha256, a.size, a.voice
+SELECT a.id, m.inbox_id, m.business_id, a.kind, a.ref, a.url, a.mime_type, a.sha256, a.filename, a.size, a.voice
 FROM prosa_conversations_attachment a JOIN prosa_conversations_message m ON m.id = a.message_id
 WHERE a.status = 'waiting' AND m.conversation_id = %(conversation_id)s
 ORDER BY a.id LIMIT 20
