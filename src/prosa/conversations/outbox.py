@@ -119,6 +119,8 @@ class Outbox:
             release = await self._leave(inbox, business_id, claim.conversation_id, queued)
             if release is not None:
                 return release
+            if len(rows) == 1:
+                break  # what came since has set the row's run_at again
         return Release(again_in=min(again) if again else None)
 
     async def _leave(

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -26,8 +27,12 @@ Pool = AsyncConnectionPool[Connection]
 RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 # Every query here finds its rows by an index. On a fresh installation the planner cannot know that: its first plans are
-# made for empty tables and kept, and reading whole tables made a new contact cost 500 ms after a minute of load.
-PLANNER = "SELECT set_config('enable_seqscan', 'off', false), set_config('random_page_cost', '1.1', false)"
+# made for empty tables and kept, and reading whole tables made a new contact cost 500 ms after a minute of load. So
+# nothing is gained by planning with the values at hand either, which takes longer than most of these queries.
+PLANNER = (
+    "SELECT set_config('enable_seqscan', 'off', false), set_config('random_page_cost', '1.1', false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false)"
+)
 
 
 async def _prepare(connection: Connection) -> None:
@@ -40,7 +45,9 @@ async def _prepare(connection: Connection) -> None:
 async def connect(dsn: str, name: str = "prosa", **options: str) -> Connection:
     """One connection. ``options`` are PostgreSQL settings (``lock_timeout="200ms"``)."""
     settings = " ".join(f"-c {key}={value}" for key, value in options.items())
-    extra: dict[str, Any] = {"options": settings} if settings else {}
+    # What the DSN itself asks for (a host project's search_path) stays.
+    given = str(conninfo_to_dict(dsn).get("options") or "")
+    extra: dict[str, Any] = {"options": f"{given} {settings}".strip()} if settings else {}
     connection = await AsyncConnection.connect(dsn, autocommit=True, application_name=name, connect_timeout=5, **extra)
     try:
         await _prepare(connection)
