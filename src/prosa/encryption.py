@@ -1,7 +1,8 @@
 """Credentials at rest: a JSON field whose database value is ciphertext.
 
-Fernet (AES-128-CBC with HMAC-SHA256), keys derived from ``PROSA_SECRET_KEY`` with HKDF. Values written under an earlier
-key (``PROSA_SECRET_KEY_FALLBACKS``) still open; saving writes the current one.
+Fernet (AES-128-CBC with HMAC-SHA256), keys derived from Django's ``SECRET_KEY`` with HKDF; the standalone takes
+it from ``PROSA_SECRET_KEY``. Values written under an earlier key (``SECRET_KEY_FALLBACKS``) still open; saving writes the
+current one.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def decrypt(sealed: str) -> dict[str, Any]:
         opened: dict[str, Any] = json.loads(_current().decrypt(sealed.encode()))
     except InvalidToken:
         raise ConfigurationError(
-            "Stored credentials cannot be opened with PROSA_SECRET_KEY.\n"
-            "Put the key they were saved with into PROSA_SECRET_KEY_FALLBACKS, or enter them again."
+            "Stored credentials cannot be opened with PROSA_SECRET_KEY (in a host project SECRET_KEY).\n"
+            "Put the key they were saved with into PROSA_SECRET_KEY_FALLBACKS (SECRET_KEY_FALLBACKS), or enter them again."
         ) from None
     return opened
 

@@ -17,6 +17,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from prosa.business.models import Business, Guideline
+from prosa.business.pages import register
 
 
 class GuidelineForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
@@ -83,7 +84,7 @@ class GuidelineInline(StackedInline):  # type: ignore[misc]  # unfold is untyped
         }
 
 
-@admin.register(Business)
+@register(Business)
 class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """A company, how it answers and what its assistant must obey."""
 

@@ -13,7 +13,7 @@ from django.db.models import ForeignKey, QuerySet
 from django.forms import ModelChoiceField, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from prosa import conf
+from prosa.business.pages import register
 from prosa.channels import base
 from prosa.channels.forms import InboxForm, field_name, forget_name, form_for
 from prosa.channels.models import ApiKey, Inbox
@@ -35,7 +36,15 @@ log = logging.getLogger(__name__)
 
 def root(request: HttpRequest) -> str:
     """Where the world reaches this server: ``PROSA_PUBLIC_URL``, else the host this page was asked for."""
-    return conf.settings().public_url or request.build_absolute_uri("/").rstrip("/")
+    return conf.settings().public_url or request.build_absolute_uri(f"{_mounted()}/").rstrip("/")
+
+
+def _mounted() -> str:
+    """The path below which a host project includes ``prosa.urls``; empty at the root."""
+    try:
+        return reverse("prosa-webhook").removesuffix("/webhook")
+    except NoReverseMatch:  # the door alone is mounted
+        return ""
 
 
 def address(inbox: Inbox, request: HttpRequest) -> str:
@@ -90,7 +99,7 @@ def try_credentials(inbox: Inbox) -> list[Finding]:
     return found or [Finding("info", provider.label, gettext("This kind of inbox has no credentials to test."))]
 
 
-@admin.register(Inbox)
+@register(Inbox)
 class InboxAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """One way in: what to paste at the provider, and what the provider gave."""
 
@@ -216,7 +225,7 @@ class InboxAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         return ("on", str(_("on"))) if inbox.active else ("off", str(_("off")))
 
 
-@admin.register(ApiKey)
+@register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """Keys of the REST API: issued, shown once, revoked; never changed."""
 

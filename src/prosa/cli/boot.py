@@ -32,14 +32,23 @@ PARENT = "PROSA_PARENT_PID"
 PR_SET_PDEATHSIG = 1  # prctl(2)
 EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, not bound
 
+STANDALONE = "prosa.server.settings"
+
 Report = Callable[[str], Any]
 
 
+def hosted() -> bool:
+    """Is Prosa a part of somebody else's Django project? Then database, accounts and migrations are the project's affair."""
+    return os.environ.get("DJANGO_SETTINGS_MODULE", STANDALONE) != STANDALONE
+
+
 def database(report: Report) -> None:
-    """Make the database answer.
+    """Make the standalone's database answer.
 
     :raises ConfigurationError: it does not; the message says why.
     """
+    if hosted():
+        return
     from prosa import conf, postgres
 
     settings = conf.settings()
@@ -64,7 +73,7 @@ def django() -> None:
 
     :raises ConfigurationError: a setting is missing or wrong.
     """
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "prosa.server.settings")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", STANDALONE)
     import django
 
     django.setup()

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 from prosa import conf, postgres
+from prosa.cli import boot
 from prosa.contracts import Finding
 from prosa.errors import ConfigurationError
 
@@ -39,26 +41,57 @@ def examine() -> list[Finding]:
         return [_trouble("settings", error)]
     findings = [
         Finding("ok", "settings", "They can be read."),
-        *replaced(os.environ),
         *_models(settings),
         *_public(settings),
     ]
+    if boot.hosted():
+        boot.django()
+        from prosa.postgres import shared
+
+        if not postgres.ready(shared.dsn()):
+            return [*findings, _silent("Check DATABASES['default'], and that PostgreSQL runs and lets this user in.")]
+        return [*findings, *_mounted(settings), *_database("manage.py prosa"), *_plugins()]
+    findings.extend(replaced(os.environ))
     try:
         postgres.secret_key(settings)
         url = postgres.dsn(settings)
     except ConfigurationError as error:
         return [*findings, _trouble("settings", error)]
     if not postgres.ready(url):
-        fix = (
-            "See the log in the data dir."
-            if settings.embedded
-            else "Check DATABASE_URL, and that PostgreSQL runs and lets this user in."
-        )
-        return [*findings, Finding("error", "database", "It does not answer.", fix)]
-    from prosa.cli import boot
-
+        fix = "Check DATABASE_URL, and that PostgreSQL runs and lets this user in."
+        return [*findings, _silent("See the log in the data dir." if settings.embedded else fix)]
     boot.django()
-    return [*findings, *_database(), *_plugins()]
+    return [*findings, *_database("prosa"), *_plugins()]
+
+
+def _silent(fix: str) -> Finding:
+    return Finding("error", "database", "It does not answer.", fix)
+
+
+def _mounted(settings: conf.Settings) -> Iterator[Finding]:
+    """Does the host project answer where providers are told to call?"""
+    from django.urls import NoReverseMatch, reverse
+
+    try:
+        found = reverse("prosa-webhook")
+    except NoReverseMatch:
+        yield Finding(
+            "warning",
+            "addresses",
+            "prosa.urls is not included in this project's URLs.",
+            'Include it, for example: path("prosa/", include("prosa.urls")).',
+        )
+        return
+    told = urlsplit(settings.public_url).path + "/webhook"
+    if settings.public_url and told != found:
+        yield Finding(
+            "error",
+            "addresses",
+            f"Providers are told to call {told}/…, but this project answers at {found}/….",
+            f"Let PROSA_PUBLIC_URL end in {found.removesuffix('/webhook') or 'the host name'}.",
+        )
+    else:
+        yield Finding("ok", "addresses", f"Webhooks are answered at {found}/….")
 
 
 def _trouble(subject: str, error: ConfigurationError) -> Finding:
@@ -121,7 +154,7 @@ def _public(settings: conf.Settings) -> Iterator[Finding]:
         yield Finding("error", "debug", "Error pages show code and settings to strangers.", "Unset PROSA_DEBUG.")
 
 
-def _database() -> Iterator[Finding]:
+def _database(command: str) -> Iterator[Finding]:
     from django.contrib.auth import get_user_model
     from django.db import connection
 
@@ -163,7 +196,12 @@ def _database() -> Iterator[Finding]:
         )
     missing = unapplied()
     if missing:
-        yield Finding("error", "migrations", f"{len(missing)} to apply, first {missing[0]}.", "Run: prosa setup")
+        yield Finding(
+            "error",
+            "migrations",
+            f"{len(missing)} to apply, first {missing[0]}.",
+            "Run: manage.py migrate" if command != "prosa" else "Run: prosa setup",
+        )
         return
     yield Finding("ok", "migrations", "All are applied.")
     workers = live_workers()
@@ -174,10 +212,15 @@ def _database() -> Iterator[Finding]:
             "error",
             "workers",
             "None is running, so nothing is answered.",
-            "Start one: prosa worker (or everything: prosa up)",
+            f"Start one: {command} worker" + (" (or everything: prosa up)" if command == "prosa" else ""),
         )
     if not get_user_model()._default_manager.filter(is_superuser=True, is_active=True).exists():  # noqa: SLF001  the documented way
-        yield Finding("warning", "accounts", "There is no administrator.", "Run: prosa setup")
+        yield Finding(
+            "warning",
+            "accounts",
+            "There is no administrator.",
+            "Run: prosa setup" if command == "prosa" else "Run: manage.py createsuperuser",
+        )
 
 
 def _plugins() -> Iterator[Finding]:

@@ -15,7 +15,9 @@ from prosa import conf
 from prosa.business.models import Business, Guideline
 from prosa.channels import base
 from prosa.channels.models import Inbox
-from prosa.cli.boot import EVERYWHERE
+from prosa.cli.boot import EVERYWHERE, hosted
+from prosa.errors import ConfigurationError
+from prosa.postgres.readiness import unapplied
 
 LOCK = 0x50524F5345545550
 """Advisory lock held while setting up ("PROSETUP")."""
@@ -33,13 +35,20 @@ class Made:
 def setup(report: Callable[[str], Any], *, demo: bool = False) -> Made:
     """Bring the installation up to date. ``report`` hears what is being done.
 
-    :raises ConfigurationError: an inbox in the environment is incomplete.
+    In a host project, which migrates and has accounts by itself, only Prosa's own rows are made.
+
+    :raises ConfigurationError: an inbox in the environment is incomplete, or the host project is not migrated.
     """
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(%s)", [LOCK])
         try:
-            report("Updating the database…")
-            call_command("migrate", interactive=False, verbosity=0)
+            if not hosted():
+                report("Updating the database…")
+                call_command("migrate", interactive=False, verbosity=0)
+            elif missing := unapplied():
+                raise ConfigurationError(
+                    f"{len(missing)} migrations are not applied, first {missing[0]}.\nRun: manage.py migrate"
+                )
             report("Preparing inboxes and accounts…")
             with transaction.atomic():
                 made = _furnish(demo=demo)
@@ -61,10 +70,14 @@ def _furnish(*, demo: bool) -> Made:
             _inbox(business, kind, kind.replace("_", " ").title(), "main", credentials, token)
         _inbox(business, "rest", "API", "main", {})
     made = Made()
-    made.admin, made.password = _administrator(settings)
-    made.webhooks = [
-        (inbox.name, webhook_url(settings, inbox)) for inbox in Inbox.objects.filter(active=True).exclude(kind="rest")
-    ]
+    if not hosted():
+        made.admin, made.password = _administrator(settings)
+    # A host project's address is known only to itself, until PROSA_PUBLIC_URL tells.
+    if settings.public_url or not hosted():
+        made.webhooks = [
+            (inbox.name, webhook_url(settings, inbox))
+            for inbox in Inbox.objects.filter(active=True).exclude(kind="rest")
+        ]
     return made
 
 

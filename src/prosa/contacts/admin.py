@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from prosa.business.pages import register
 from prosa.contacts.models import Contact, Identity
 
 
@@ -28,7 +29,7 @@ class IdentityInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
         return False
 
 
-@admin.register(Contact)
+@register(Contact)
 class ContactAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """Who writes to a business."""
 

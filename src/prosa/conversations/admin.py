@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from prosa.business.pages import register
 from prosa.contacts.models import Identity
 from prosa.conversations import bodies, dispatch, downloads, inbound, ownership, thread
 from prosa.conversations.dashboard import UNDELIVERED, zone_named
@@ -63,7 +64,7 @@ def conversation_link(conversation_id: int) -> str:
     )
 
 
-@admin.register(Conversation)
+@register(Conversation)
 class ConversationAdmin(ReadOnlyAdmin):
     """The list, and each conversation as bubbles."""
 
@@ -197,7 +198,7 @@ class ConversationAdmin(ReadOnlyAdmin):
         )
 
 
-@admin.register(Message)
+@register(Message)
 class MessageAdmin(ReadOnlyAdmin):
     """Replies that failed, or of which we do not know whether they left."""
 
@@ -251,7 +252,7 @@ class MessageAdmin(ReadOnlyAdmin):
         return f"{message.error_code} {message.error[:160]}".strip() or "—"
 
 
-@admin.register(Dispatch)
+@register(Dispatch)
 class DispatchAdmin(ReadOnlyAdmin):
     """Dead letters: work that was tried until it was given up. A person can wake it."""
 
@@ -321,7 +322,7 @@ OUTCOMES = {
 OUTCOME_BADGES = {"ok": "success", "unparsed": "danger", "unrouted": "warning", "strange": "info", "failed": "danger"}
 
 
-@admin.register(WebhookEvent)
+@register(WebhookEvent)
 class WebhookEventAdmin(ReadOnlyAdmin):
     """Every signed webhook as it came. What was not understood can be replayed after the fix."""
 

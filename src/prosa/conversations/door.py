@@ -53,6 +53,7 @@ class Answer:
 NOT_FOUND = Answer(404, b"There is no such inbox. Copy the webhook address from the inbox's page in the admin.")
 REFUSED = Answer(403, b"The signature does not fit this inbox's secret.")
 TOO_LARGE = Answer(413, b"A webhook may hold 4 MB at most.")
+NOT_VERIFIED = Answer(403, b"The verify token is not this inbox's. Copy it from the inbox's page in the admin.")
 WRONG_METHOD = Answer(405, b"Webhooks are sent by POST, and verified by GET.")
 NOT_NOW = Answer(503, b"The database cannot be reached. Send it again.", retry_after=5)
 TOO_SLOW = Answer(408, b"The body did not arrive in time.")
@@ -81,6 +82,12 @@ async def answer(request: WebhookRequest, known: Inboxes, accept: Accept) -> Ans
     return Answer(200, found.ok_body, found.ok_type)
 
 
+def address(path: str, asked: str, query: str, scheme: str, host: str) -> str:
+    """The URL a provider signed: ``path`` below PROSA_PUBLIC_URL; without that setting, what was asked for of this host."""
+    public = conf.settings().public_url
+    return (public + path if public else f"{scheme}://{host}{asked}") + (f"?{query}" if query else "")
+
+
 def _provider(request: WebhookRequest, parts: list[str]) -> base.Provider | None:
     if parts:
         return base.registered().get(parts[0])
@@ -107,7 +114,7 @@ def _handshake(request: WebhookRequest, known: Inboxes, parts: list[str]) -> Ans
             challenge = found.handshake(inbox, query) if found else None
             if challenge is not None:
                 return Answer(200, challenge.encode())
-    return REFUSED if asked else NOT_FOUND
+    return NOT_VERIFIED if asked else NOT_FOUND
 
 
 _open: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Door] = weakref.WeakKeyDictionary()
@@ -119,11 +126,16 @@ def current() -> Door | None:
 
 
 class Door:
-    """The ASGI app. ``startup`` and ``shutdown`` belong in the server's lifespan."""
+    """The ASGI app: ``Door(get_asgi_application())``. It follows the server's lifespan.
 
-    def __init__(self, app: App, dsn: str | None = None) -> None:
+    ``prefix`` is where a host project includes ``prosa.urls``, for example ``/prosa``. Until it has started, and for ever
+    under a server without lifespan (Daphne), everything goes to Django, whose view does the same at a higher price.
+    """
+
+    def __init__(self, app: App, dsn: str | None = None, *, prefix: str = "") -> None:
         self._app = app
         self._dsn = dsn
+        self._root = prefix.rstrip("/") + PREFIX
         self.inboxes = Inboxes()
         self._receiver: Receiver | None = None
         self._pool: Pool | None = None
@@ -201,12 +213,26 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        if scope["type"] == "http":
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] == "http" and self._receiver is not None:
             path: str = scope["path"]
-            if path.startswith(PREFIX) and (len(path) == len(PREFIX) or path[len(PREFIX)] == "/"):
+            if path.startswith(self._root) and (len(path) == len(self._root) or path[len(self._root)] == "/"):
                 await _respond(send, await self._handle(scope, receive))
                 return
         await self._app(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.startup()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await self.shutdown()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
 
     async def _handle(self, scope: Scope, receive: Receive) -> Answer:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -226,9 +252,10 @@ class Door:
         if not self.inboxes.loaded:
             return NOT_NOW
         query: bytes = scope["query_string"]
-        path: str = scope["path"]
-        public = conf.settings().public_url or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
-        url = public + path + (f"?{query.decode('latin-1')}" if query else "")
+        path = PREFIX + scope["path"][len(self._root) :]
+        url = address(
+            path, scope["path"], query.decode("latin-1"), scope.get("scheme", "http"), headers.get("host", "")
+        )
         request = WebhookRequest(scope["method"], path, query, headers, body, url)
         return await answer(request, self.inboxes, self.accept)
 

@@ -9,7 +9,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from prosa import conf
 from prosa.contracts import WebhookRequest
 from prosa.conversations import door
 from prosa.conversations.entrance import entrance
@@ -17,8 +16,8 @@ from prosa.conversations.inbound import Unavailable
 
 
 @csrf_exempt
-async def webhook(request: HttpRequest, rest: str = "") -> HttpResponse:
-    """Take what a provider sends. ``rest`` is the path behind ``/webhook``. Works under ASGI and WSGI."""
+async def webhook(request: HttpRequest, rest: str | None = None) -> HttpResponse:
+    """Take what a provider sends. ``rest`` is the path behind ``/webhook``, if any. Works under ASGI and WSGI."""
     try:
         body = request.read(door.MAX_BODY + 1)
     except UnreadablePostError:
@@ -26,14 +25,14 @@ async def webhook(request: HttpRequest, rest: str = "") -> HttpResponse:
     if len(body) > door.MAX_BODY:
         return _told(door.TOO_LARGE)
     query = request.META.get("QUERY_STRING", "")
-    public = conf.settings().public_url or f"{request.scheme}://{request.headers.get('host', '')}"
+    path = f"{door.PREFIX}{rest or ''}"
     asked = WebhookRequest(
         method=request.method or "",
-        path=f"{door.PREFIX}{rest}",
+        path=path,
         query=query.encode("latin-1", "replace"),
         headers={name.lower(): value for name, value in request.headers.items()},
         body=body,
-        url=public + request.path + (f"?{query}" if query else ""),
+        url=door.address(path, request.path, query, request.scheme or "http", request.headers.get("host", "")),
     )
     try:
         found = await entrance()

@@ -8,10 +8,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from prosa.business.pages import register
 from prosa.knowledge.models import ApprovedAnswer
 
 
-@admin.register(ApprovedAnswer)
+@register(ApprovedAnswer)
 class ApprovedAnswerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """What may be said word by word, also when no model can be reached."""
 

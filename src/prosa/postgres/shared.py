@@ -9,6 +9,7 @@ _OURS = (
     "dbname",
     "user",
     "password",
+    "passfile",
     "host",
     "port",
     "options",

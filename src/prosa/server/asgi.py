@@ -26,10 +26,8 @@ door = Door(cast("App", django_app))
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """ASGI."""
-    if scope["type"] == "lifespan":
-        await _live(receive, send)
-        return
-    believe(scope, settings.trusted_proxies)
+    if scope["type"] == "http":
+        believe(scope, settings.trusted_proxies)
     if settings.development and scope["type"] == "http" and scope["path"].startswith("/simulator/"):
         from prosa.simulator import app as simulator
 
@@ -37,15 +35,3 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             await simulator.application(scope, receive, send)
             return
     await door(scope, receive, send)
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            await door.startup()
-            await send({"type": "lifespan.startup.complete"})
-        elif message["type"] == "lifespan.shutdown":
-            await door.shutdown()
-            await send({"type": "lifespan.shutdown.complete"})
-            return

@@ -10,6 +10,7 @@ import dj_database_url
 from django.utils.translation import gettext_lazy as _
 
 from prosa import conf, postgres
+from prosa.apps import APPS
 from prosa.server.logging import configuration
 from prosa.server.unfold import UNFOLD  # noqa: F401 -- read by django-unfold
 
@@ -51,12 +52,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "axes",
-    "procrastinate.contrib.django",
-    "prosa.business",
-    "prosa.contacts",
-    "prosa.channels",
-    "prosa.knowledge",
-    "prosa.conversations",
+    *APPS,
     "prosa.simulator",
 ]
 

@@ -11,9 +11,11 @@ from prosa.errors import ConfigurationError
 
 
 class Command(BaseCommand):
-    """``worker``, ``setup`` or ``doctor``."""
+    """``worker``, ``setup``, ``apikey`` or ``doctor``."""
 
-    help = "Prosa: answer conversations (worker), prepare inboxes and accounts (setup), look for trouble (doctor)."
+    help = (
+        "Prosa: answer conversations (worker), make the first business and inboxes (setup), call the API (apikey), look for trouble (doctor)."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """One subcommand each."""
@@ -22,7 +24,10 @@ class Command(BaseCommand):
         worker.add_argument(
             "--concurrency", type=int, default=0, help="Turns at once; default PROSA_WORKER_CONCURRENCY or 200."
         )
-        commands.add_parser("setup", help="Migrations, first business, inboxes from the environment.")
+        commands.add_parser("setup", help="First business, inboxes from the environment; after migrate.")
+        key = commands.add_parser("apikey", help="Make a key of the REST API and show it once.")
+        key.add_argument("--name", default="default", help="What it is for.")
+        key.add_argument("--inbox", help="Short name of the REST inbox; needed when there are several.")
         doctor = commands.add_parser("doctor", help="Say what is missing or wrong.")
         doctor.add_argument("--json", action="store_true", help="For machines.")
 
@@ -50,6 +55,12 @@ class Command(BaseCommand):
             made = setup(self.stdout.write)
             if made.password:
                 self.stdout.write(f"Administrator {made.admin}, password {made.password} (shown only now).")
+            for name, url in made.webhooks:
+                self.stdout.write(f"Webhook of {name}: {url}")
+        elif options["command"] == "apikey":
+            from prosa.cli.apikey import issue
+
+            self.stdout.write(issue(options["name"], options["inbox"]))
         else:
             from prosa.cli.doctor import examine, show
 
