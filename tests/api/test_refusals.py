@@ -237,7 +237,7 @@ async def developer(web: World, surroundings: pytest.MonkeyPatch) -> World:
 
 
 async def seller(
-    world: World, host: str = "localhost:8000", address: str = "127.0.0.1", path: str = "/seller/bot/"
+    world: World, host: str = "localhost:8000", address: str = "127.0.0.1", path: str = "/seller/bot/", **more: str
 ) -> httpx.Response:
     """The alias without a key, from an address, under a name."""
     from prosa.server.asgi import application
@@ -245,7 +245,7 @@ async def seller(
     transport = httpx.ASGITransport(application, client=(address, 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
         body = {"user_id": "dev", "msg": "oi"}
-        return await client.post(path, json=body, headers={"host": host, "prefer": "wait=0"})
+        return await client.post(path, json=body, headers={"host": host, "prefer": "wait=0"} | more)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +264,10 @@ async def test_a_developer_needs_no_key(developer: World, host: str, address: st
 )
 async def test_nobody_else_gets_in_without_a_key(developer: World, host: str, address: str):
     is_problem(await seller(developer, host, address), 401)
+
+
+async def test_a_tunnel_that_rewrites_the_host_is_not_the_developer(developer: World):
+    is_problem(await seller(developer, **{"x-forwarded-for": "203.0.113.9"}), 401)
 
 
 async def test_the_api_itself_stays_closed_in_development(developer: World):

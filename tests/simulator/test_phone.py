@@ -234,6 +234,14 @@ async def test_nonsense_is_refused_with_its_reason(stage: Any, phone: Browser, f
     assert stage.door.heard == []
 
 
+async def test_the_api_carries_no_files(stage: Any, phone: Browser) -> None:
+    from django.core.files.uploadedfile import SimpleUploadedFile
+
+    stage.world.add_line(Line("rest", "api", "api", api_url=stage.url))
+    response = await send(phone, "rest/api", file=SimpleUploadedFile("a.png", b"x", "image/png"))
+    assert (response.status_code, "no files" in response.json()["error"]) == (400, True)
+
+
 async def thread(phone: Browser) -> Any:
     return (await phone.get("/simulator/api/thread/", {"line": "whatsapp_cloud/demo", "customer": ANA})).json()
 

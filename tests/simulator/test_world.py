@@ -123,6 +123,18 @@ def test_only_this_machine_by_its_own_name(client: str, host: str, allowed: bool
     assert guard.allows(client, host) is allowed
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "CF-Connecting-IP", "x-real-ip"])
+def test_a_tunnel_is_not_this_machine_whatever_host_it_writes(header: str) -> None:
+    assert guard.allows("127.0.0.1", "localhost:8000", ["Host", "Accept"])
+    assert not guard.allows("127.0.0.1", "localhost:8000", ["Host", header])
+
+
+def test_the_open_alias_of_the_api_refuses_the_same_forwarders() -> None:
+    from prosa.conversations import keys
+
+    assert keys.FORWARDED == guard.FORWARDED
+
+
 def test_mischief_strikes_as_often_as_told_and_where_told() -> None:
     mischief = Mischief()
     mischief.add("broken", times=2, target="graph")

@@ -23,6 +23,8 @@ BELIEVED_S = 5.0
 MOST_REMEMBERED = 4096
 KIND = "rest"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "via"})
+"""Headers proxies and tunnels add, in lower case. Some of them rewrite ``Host`` to the address they call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ async def caller(door: Entrance, key: str) -> Caller:
 def neighbour(request: HttpRequest, door: Entrance, slug: str = "") -> Caller:
     """The developer at this machine, who needs no key: only in development, from loopback, under a loopback name.
 
-    A tunnel comes from loopback too, but under its public name.
+    A tunnel or proxy comes from loopback too, but under its public name or with headers of its own.
 
     :raises Problem: 401 for everybody else, 404 when there is no REST inbox (of that name).
     """
@@ -97,6 +99,7 @@ def neighbour(request: HttpRequest, door: Entrance, slug: str = "") -> Caller:
     if (
         not conf.settings().development
         or name not in LOOPBACK_NAMES
+        or not FORWARDED.isdisjoint(header.lower() for header in request.headers)
         or not _loopback(request.META.get("REMOTE_ADDR", ""))
     ):
         raise unauthorized()

@@ -39,7 +39,7 @@ def make(world: World) -> Asgi:
     """The application over a world of its own, as tests use it."""
 
     async def handle(request: Request) -> Response:
-        if not guard.allows(request.client, request.headers.get("host", "")):
+        if not guard.allows(request.client, request.headers.get("host", ""), request.headers):
             return json_response({"error": "The simulator answers only this machine."}, 404)
         try:
             if request.path.startswith(fake_graph.PREFIX):

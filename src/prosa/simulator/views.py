@@ -45,8 +45,8 @@ def here_only(view: View) -> View:
 
     @wraps(view)
     async def guarded(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
-        meta = request.META
-        if not settings().development or not guard.allows(meta.get("REMOTE_ADDR", ""), meta.get("HTTP_HOST", "")):
+        client, host = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_HOST", "")
+        if not settings().development or not guard.allows(client, host, request.headers):
             raise Http404
         try:
             return await view(request, **kwargs)
@@ -97,6 +97,8 @@ async def send(request: HttpRequest) -> HttpResponse:
     if kind not in customers.KINDS or not customers.NONCE.fullmatch(nonce) or len(text) > customers.MAX_TEXT:
         raise BadInput("The message is of no known kind, has no name, or is longer than 4096 characters.\nShorten it.")
     sent = request.FILES.get("file")
+    if sent is not None and line.kind == "rest":
+        raise BadInput("The API carries no files.\nWrite text, or choose another inbox.")
     if kind == "text" and not text.strip():
         raise BadInput("The message is empty.\nWrite something.")
     kept: File | None = None
