@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,10 @@ def test_unknown_addresses_get_a_friendly_page(client: Client):
     assert "There is nothing at this address." in answer.content.decode()
 
 
-def test_an_unknown_host_is_told_what_to_set(client: Client):
+def test_an_unknown_host_is_told_what_to_set_and_fills_no_log(client: Client):
     answer = client.get("/", headers={"host": "evil.example"})
     assert answer.status_code == 400
+    assert not logging.getLogger("django.security.DisallowedHost").isEnabledFor(logging.ERROR)
     assert "PROSA_ALLOWED_HOSTS" in answer.content.decode()
 
 

@@ -57,6 +57,8 @@ def configuration(level: str, form: str) -> dict[str, Any]:
             # Django's own handlers would print a second, unredacted line and mail it.
             "django": {"handlers": [], "propagate": True},
             "django.request": {"level": "ERROR"},
+            # A stranger's wrong Host is no error of ours; its 400 page says what to set.
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "procrastinate": {"level": "WARNING"},
             "uvicorn": {"handlers": [], "propagate": True, "level": "WARNING"},
             "uvicorn.access": {"handlers": [], "propagate": False},
