@@ -1,5 +1,6 @@
 """A conversation as staff read it: complete, safe, in a constant number of queries."""
 
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -77,6 +78,13 @@ def test_bubbles_events_and_reasons(admin_client, conversation):
         actor="bot",
         data={"reason": "pediu"},
     )
+    Event.objects.create(
+        conversation=conversation,
+        business=conversation.business,
+        kind="handed_off",
+        actor="customer",
+        data={"reason": "keyword"},
+    )
     think(conversation, outcome="withheld", draft="Quase disse isto")
     text = admin_client.get(page_of(conversation)).content.decode()
     assert "<script>alert(1)" not in text
@@ -85,10 +93,11 @@ def test_bubbles_events_and_reasons(admin_client, conversation):
         "Olá!",
         "openai-chat:x",
         "812",
-        "912 ms",
+        "model 912 ms",
+        "asked for a person",
         "version 3",
         "price is not known",
-        "0.00042",
+        "US$ 0.00042<",
         "131047",
         "passed to a person",
         "pediu",
@@ -98,6 +107,24 @@ def test_bubbles_events_and_reasons(admin_client, conversation):
     ):
         assert expected in text, expected
     assert "s3cr3t" not in text
+
+
+def test_only_what_was_said_is_explained(admin_client, conversation):
+    turn = think(conversation, model="openai-chat:x")
+    say(conversation, "Oi", turn=turn)
+    say(conversation, "Olá!", bot=True, turn=turn)
+    assert admin_client.get(page_of(conversation)).content.decode().count("<summary>Why</summary>") == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "label"),
+    [("en", "Waiting for a person"), ("pt-br", "Esperando uma pessoa"), ("es", "Esperando a una persona")],
+)
+def test_states_have_their_colour_in_every_language(admin_client, conversation, language, label):
+    Conversation.objects.update(state="awaiting_agent")
+    address = reverse("admin:prosa_conversations_conversation_changelist")
+    page = admin_client.get(address, headers={"accept-language": language}).content.decode()
+    assert re.search(rf'class="[^"]*bg-red-100[^"]*"[^>]*>\s*{label}', page)
 
 
 def test_the_number_of_queries_does_not_grow(admin_client, conversation, django_assert_max_num_queries):

@@ -102,11 +102,11 @@ class ConversationAdmin(ReadOnlyAdmin):
     @display(
         description=_("state"),
         ordering="state",
-        label={str(State(state).label): colour for state, colour in BADGES.items()},
+        label={str(state): colour for state, colour in BADGES.items()},
     )  # type: ignore[untyped-decorator]
-    def shown_state(self, conversation: Conversation) -> str:
-        """Who answers."""
-        return str(State(conversation.state).label)
+    def shown_state(self, conversation: Conversation) -> tuple[str, str]:
+        """Who answers. Colours go by the state's name: its label is another in every language."""
+        return str(conversation.state), str(State(conversation.state).label)
 
     @admin.display(description=_("waiting"))
     def shown_waiting(self, conversation: Conversation) -> str:

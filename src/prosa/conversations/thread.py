@@ -19,9 +19,10 @@ TRACE_CHARACTERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """How an answer came to be. ``cost`` is a US$ text or None for unknown; ``stages`` are (name, milliseconds)."""
+    """How an answer came to be. ``cost`` is US$ without idle zeros, None when unknown; ``stages`` are (name, milliseconds)."""
 
     turn: Turn
+    cost: str | None
     stages: list[tuple[str, float]]
     trace: str
 
@@ -82,14 +83,39 @@ def read(conversation: Conversation, before: int = 0) -> Thread:
 
 
 def _message(message: Message) -> Entry:
-    why = _why(message.turn) if message.turn else None
+    # A customer's message knows the turn that read it; only what that turn said needs explaining.
+    why = _why(message.turn) if message.turn and message.direction == "out" else None
     return Entry(message.created_at, message=message, why=why, words=_author(message.author), tick=_tick(message))
 
 
 def _why(turn: Turn) -> Why:
-    stages = [(name, float(took)) for name, took in (turn.stages or {}).items() if isinstance(took, int | float)]
+    stages = [
+        (name.removesuffix("_ms"), float(took))
+        for name, took in (turn.stages or {}).items()
+        if isinstance(took, int | float)
+    ]
+    cost = None if turn.cost is None else f"{turn.cost.normalize():f}"
     trace = json.dumps(redact_data(turn.trace), indent=2, ensure_ascii=False, default=str) if turn.trace else ""
-    return Why(turn, stages, trace[:TRACE_CHARACTERS])
+    return Why(turn, cost, stages, trace[:TRACE_CHARACTERS])
+
+
+def kind_name(kind: str) -> str:
+    """What a message is when it is more than words; kinds without a name of their own keep the protocol's."""
+    return {
+        "image": _("image"),
+        "audio": _("audio"),
+        "video": _("video"),
+        "document": _("document"),
+        "sticker": _("sticker"),
+        "location": _("location"),
+        "contacts": _("contact card"),
+        "buttons": _("buttons"),
+        "button": _("button pressed"),
+        "list": _("list"),
+        "reaction": _("reaction"),
+        "template": _("template"),
+        "order": _("order"),
+    }.get(kind, kind)
 
 
 def _author(author: str) -> str:
@@ -140,6 +166,7 @@ def _happened(event: Event, people: dict[str, str]) -> str:
         "resolved": _("resolved"),
         "reopened": _("re-opened"),
         "opened": _("opened"),
+        "not_answered": _("left unanswered"),
     }.get(event.kind, event.kind.replace("_", " "))
     who = people.get(event.actor) or {
         "customer": _("Customer"),
@@ -149,4 +176,10 @@ def _happened(event: Event, people: dict[str, str]) -> str:
     }.get(event.actor, event.actor)
     data: Any = event.data
     reason = data.get("reason") if isinstance(data, dict) else ""
+    reason = {
+        "keyword": _("asked for a person"),
+        "turn_failed": _("the answer failed too often"),
+        "too_old": _("too old to be answered as new"),
+        "blocked": _("the contact is blocked"),
+    }.get(str(reason), reason)
     return f"{what} · {who}" + (f" · {reason}" if reason else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import template
 
+from prosa.conversations import thread
 from prosa.conversations.downloads import SHOWN, base_type
 from prosa.conversations.models import Attachment
 from prosa.redaction import redact
@@ -27,6 +28,12 @@ TICKS = {
 def ticks(status: str) -> str:
     """The mark customers know from their phones."""
     return TICKS.get(status, "")
+
+
+@register.filter
+def kind_name(kind: str) -> str:
+    """``image`` in the reader's language."""
+    return thread.kind_name(kind)
 
 
 @register.filter
