@@ -52,6 +52,39 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(os.environ["PROSA_DATA_DIR"], ignore_errors=True)
 
 
+# ── nothing is left out where it counts ──
+
+
+def _left_out(config: pytest.Config) -> list[str]:
+    """With CI=true: each test that was skipped or expected to fail, and why. Elsewhere, and in xdist's workers, nothing."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or os.environ.get("CI", "").lower() not in {"1", "true"}:
+        return []
+    reports = reporter.stats.get("skipped", []) + reporter.stats.get("xfailed", [])
+    return sorted(f"{report.nodeid}: {_reason(report)}" for report in reports)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return getattr(report, "wasxfail", "") or "no reason given"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.exitstatus == pytest.ExitCode.OK and _left_out(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left_out = _left_out(terminalreporter.config)
+    if left_out:
+        terminalreporter.section("LEFT OUT", red=True, bold=True)
+        terminalreporter.write_line("With CI=true every test must run. Install what these need, or delete them:")
+        for line in left_out:
+            terminalreporter.write_line(f"  {line}")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """As pytest-django's, but connections that async tests left in other threads do not hold the database back at the end."""

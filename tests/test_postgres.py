@@ -17,7 +17,7 @@ from prosa.conf import Settings
 from prosa.errors import ConfigurationError
 from prosa.postgres.embedded import SOCKET_NAME, SOCKET_PATH_MAX, Cluster
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root switches to another user")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root switches to another user: run as root")
 
 
 def ask(cluster: Cluster, sql: str) -> object:
