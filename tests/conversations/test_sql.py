@@ -12,7 +12,11 @@ import prosa
 from prosa import sql
 
 FILES = sorted(Path(prosa.__file__).parent.rglob("*.sql"))
-QUERIES = [pytest.param(body, id=f"{file.parent.name}/{file.stem}.{name}") for file in FILES for name, body in sql.Queries(file)]
+QUERIES = [
+    pytest.param(body, id=f"{file.parent.name}/{file.stem}.{name}")
+    for file in FILES
+    for name, body in sql.Queries(file)
+]
 
 
 @pytest.mark.django_db

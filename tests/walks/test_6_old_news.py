@@ -126,7 +126,9 @@ async def test_a_mind_that_fails_is_asked_again(house: House, monkeypatch: pytes
     await house.until(lambda: house.carrier.sent)
     await house.quiet()
     assert house.carrier.texts() == ["eco: oi"]
-    assert house.rows("select attempts, last_error, dead_at from prosa_conversations_dispatch where lane = 1") == [(0, "", None)]
+    assert house.rows("select attempts, last_error, dead_at from prosa_conversations_dispatch where lane = 1") == [
+        (0, "", None)
+    ]
 
 
 async def test_a_mind_that_hangs_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch):
@@ -164,7 +166,9 @@ async def test_a_dead_letter_is_a_conversation_for_people(house: House, monkeypa
     await _dead(house, monkeypatch)
     assert len(house.mind.turns) == 3
     assert house.events("handed_off")[0]["reason"] == "turn_failed"
-    assert "out of order" in house.one("select replace(last_error, chr(65533), '') from prosa_conversations_dispatch where lane = 1")
+    assert "out of order" in house.one(
+        "select replace(last_error, chr(65533), '') from prosa_conversations_dispatch where lane = 1"
+    )
     assert house.pending() == 1
 
 
@@ -214,7 +218,9 @@ async def test_an_inbox_out_of_service_keeps_its_questions(house: House):
     sealed = house.one("select credentials from prosa_channels_inbox")
     house.do("update prosa_channels_inbox set credentials = 'broken'")
     await house.work()
-    await house.until(lambda: "not in service" in str(house.rows("select last_error from prosa_conversations_dispatch")))
+    await house.until(
+        lambda: "not in service" in str(house.rows("select last_error from prosa_conversations_dispatch"))
+    )
     assert house.pending() == 1
     house.do("update prosa_channels_inbox set credentials = %s", sealed)
     house.do("select pg_notify('prosa_inbox', '')")

@@ -30,7 +30,9 @@ def folder(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-def file(data: bytes = PICTURE, mime_type: str = "image/jpeg", size: int | None = None, sha256: str = "", filename: str = "") -> Any:
+def file(
+    data: bytes = PICTURE, mime_type: str = "image/jpeg", size: int | None = None, sha256: str = "", filename: str = ""
+) -> Any:
     """A file at the provider."""
 
     async def opened() -> Media:
@@ -65,10 +67,20 @@ async def test_a_picture_is_stored_and_the_words_are_answered(house: House, fold
 
 @pytest.mark.parametrize(
     ("name", "wanted"),
-    [("wrong checksum", "checksum"), ("announced too large", "allowed"), ("really too large", "larger"), ("a program", "not accepted"), ("another kind", "not accepted")],
+    [
+        ("wrong checksum", "checksum"),
+        ("announced too large", "allowed"),
+        ("really too large", "larger"),
+        ("a program", "not accepted"),
+        ("another kind", "not accepted"),
+    ],
 )
-async def test_a_file_that_is_refused(house: House, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, wanted: str):
-    monkeypatch.setattr(media.conf, "settings", lambda real=media.conf.settings: real().model_copy(update={"media_max_bytes": 10_000}))
+async def test_a_file_that_is_refused(
+    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, wanted: str
+):
+    monkeypatch.setattr(
+        media.conf, "settings", lambda real=media.conf.settings: real().model_copy(update={"media_max_bytes": 10_000})
+    )
     house.carrier.files["m1"] = {
         "wrong checksum": file(PICTURE + b"x"),
         "announced too large": file(size=10_001),
@@ -93,10 +105,16 @@ async def test_a_file_that_is_gone_does_not_hold_back_the_next(house: House):
     await house.post(image("1", "m1", DIGEST))
     await house.post(image("2", "m2", DIGEST))
     await house.work()
-    await house.until(lambda: house.rows("select status from prosa_conversations_attachment order by id") == [("failed",), ("stored",)])
+    await house.until(
+        lambda: (
+            house.rows("select status from prosa_conversations_attachment order by id") == [("failed",), ("stored",)]
+        )
+    )
 
 
-async def test_a_disk_that_is_full_is_tried_again_then_shown_then_revived(house: House, monkeypatch: pytest.MonkeyPatch):
+async def test_a_disk_that_is_full_is_tried_again_then_shown_then_revived(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(dispatch, "LAST_ATTEMPT", 3)
     tries: list[str] = []
 
