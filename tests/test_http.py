@@ -208,7 +208,7 @@ async def test_an_unannounced_size_is_counted():
         ("2606:4700::1111", True), ("::1", False), ("::", False), ("fe80::1", False), ("fe80::1%eth0", False), ("fc00::1", False),
         ("ff02::1", False), ("::ffff:127.0.0.1", False), ("::ffff:8.8.8.8", True), ("::127.0.0.1", False), ("2002:7f00:1::", False),
         ("2002:a00:1::", False), ("64:ff9b::7f00:1", False), ("64:ff9b::a9fe:a9fe", False), ("64:ff9b::808:808", True),
-        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False), ("2001:db8::1", False),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False), ("2001:db8::1", False), ("fec0::1", False),
     ],
 )  # fmt: skip
 def test_which_addresses_are_public(address, public):
@@ -228,7 +228,7 @@ def test_an_ipv4_address_in_ipv6_clothes_is_the_same_address(number):
         "http://127.0.0.1/", "http://[::1]/", "http://10.0.0.1/", "http://169.254.169.254/latest/meta-data", "http://[::ffff:127.0.0.1]/",
         "http://0.0.0.0/", "http://[fe80::1%25eth0]/", "http://localhost/", "http://2130706433/", "http://0x7f000001/",
         "http://0177.0.0.1/", "http://127.1/", "ftp://files.example/", "file:///etc/passwd", "gopher://x/", "//no.scheme/", "", "http://",
-        "http://user:pw@127.0.0.1/", "http://x:99999/", "http://127.0.0.1:5432/",
+        "http://user:pw@127.0.0.1/", "http://x:99999/", "http://127.0.0.1:5432/", "http://①②⑦.0.0.1/", "http://127。0。0。1/", "http://１２７.0.0.1/",
     ],
 )  # fmt: skip
 async def test_private_and_strange_addresses_are_refused(url):

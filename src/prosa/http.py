@@ -198,6 +198,7 @@ class Client:
     ) -> aiohttp.ClientResponse:
         import aiohttp
 
+        url = _canonical(url)
         parts = urlsplit(url)
         address = self._check(parts)
         breaker = self._breakers.setdefault(address, Breaker(self._clock))
@@ -331,7 +332,7 @@ def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
-        if address.teredo is not None:
+        if address.teredo is not None or address.is_site_local:
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
@@ -425,6 +426,16 @@ def _refusal(host: str) -> str:
 
 def _origin(parts: SplitResult) -> tuple[str, Address | None]:
     return parts.scheme, _address(parts)
+
+
+def _canonical(url: str) -> str:
+    """The URL as aiohttp will read it. Unicode has digits and dots of its own, and ``①②⑦.0.0.1`` is called as 127.0.0.1."""
+    from yarl import URL
+
+    try:
+        return str(URL(url))
+    except ValueError:
+        raise NotAllowed("The address is not a valid URL.\nCorrect it.") from None
 
 
 def _address(parts: SplitResult) -> Address | None:
