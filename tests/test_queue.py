@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from prosa import queue
@@ -65,6 +66,30 @@ async def test_the_worker_does_what_was_deferred_and_stops_when_cancelled():
     with pytest.raises(asyncio.CancelledError):
         await worker
     assert done.count(word) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_periodic_chores_outlive_a_lost_connection(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queue, "REST_S", 0.01)
+
+    def sever():
+        with contextlib.suppress(OperationalError), connection.cursor() as cursor:
+            cursor.execute("select pg_terminate_backend(pg_backend_pid())")
+        return connection.connection
+
+    def recovered():
+        return connection.connection is not broken and connection.connection is not None and connection.is_usable()
+
+    broken = await sync_to_async(sever)()
+    worker = asyncio.create_task(queue.run_worker())
+    for _ in range(500):
+        if found := await sync_to_async(recovered)():
+            break
+        await asyncio.sleep(0.02)
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
+    assert found
 
 
 @pytest.mark.django_db(transaction=True)

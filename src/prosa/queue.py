@@ -20,7 +20,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
-from django.db import transaction
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections, transaction
 from procrastinate import PsycopgConnector, RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
@@ -33,6 +34,9 @@ CHORES = ("prosa.conversations.missed", "prosa.conversations.retention")
 
 STALLED_AFTER = 40.0
 """Seconds without a heartbeat (sent every 10) after which a worker's chores are given to another."""
+
+REST_S = 2.0
+"""Before the worker starts again after it lost the database."""
 
 Parameters = ParamSpec("Parameters")
 Result_co = TypeVar("Result_co", covariant=True)
@@ -114,7 +118,9 @@ async def run_worker(concurrency: int = 4) -> None:
             log.warning("The chores' worker stopped; starting it again.")
         except ConnectorException as error:
             log.warning("The chores' worker lost the database (%s); trying again.", type(error).__name__)
-        await asyncio.sleep(2)
+        # The deferrer of periodic chores uses Django's connection of this thread, which stays broken until closed.
+        await sync_to_async(close_old_connections)()
+        await asyncio.sleep(REST_S)
 
 
 @periodic("* * * * *")
