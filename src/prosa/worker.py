@@ -86,9 +86,13 @@ class Worker:
         while True:
             await self._stale.wait()
             self._stale.clear()
-            with contextlib.suppress(psycopg.Error):
+            try:
                 async with self.pool.connection() as connection:
                     await self.inboxes.load(connection)
+            except psycopg.Error as error:
+                log.warning("Inboxes could not be read again (%s); trying once more.", type(error).__name__)
+                await asyncio.sleep(1)
+                self._stale.set()
 
     async def _bury(self, conversation_id: int, lane: Lane) -> None:
         if lane is Lane.MEDIA:

@@ -131,6 +131,20 @@ async def test_a_mind_that_fails_is_asked_again(house: House, monkeypatch: pytes
     ]
 
 
+async def test_a_mind_that_cancels_itself_is_not_asked_for_ever(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dispatch, "backoff", lambda _attempt: 0.01)
+    monkeypatch.setattr(dispatch, "LAST_ATTEMPT", 3)
+
+    async def cancel(_turn: Turn) -> Any:
+        raise asyncio.CancelledError
+
+    house.mind.answer = cancel
+    await house.work()
+    await house.post(said("oi", "1"))
+    await house.until(lambda: house.state() == State.AWAITING_AGENT)
+    assert len(house.mind.turns) == 3
+
+
 async def test_a_mind_that_hangs_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(dispatch, "backoff", lambda _attempt: 0.01)
     monkeypatch.setattr(turns, "GRACE_S", 0.1)

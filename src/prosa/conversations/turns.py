@@ -198,8 +198,14 @@ class Turns:
 
     async def _ask(self, claim: Claim, context: Context) -> TurnResult | None:
         thinking = asyncio.ensure_future(self._think(context.turn))
+        news = asyncio.Event()
+
+        def interrupt() -> None:
+            news.set()
+            thinking.cancel()
+
         if self.dispatcher is not None and claim.superseded < MOST_SUPERSEDED:
-            self.dispatcher.on_news(claim, lambda: _cancel(thinking))
+            self.dispatcher.on_news(claim, interrupt)
         try:
             async with asyncio.timeout(context.turn.turn_deadline + GRACE_S):
                 return await thinking
@@ -207,6 +213,8 @@ class Turns:
             current = asyncio.current_task()
             if current is not None and current.cancelling():
                 raise
+            if not news.is_set():  # else a cancellation that leaked out of the agent would be repeated for ever
+                raise RuntimeError("The agent's work was cancelled from within.") from None
             return None
         finally:
             thinking.cancel()
@@ -344,10 +352,6 @@ class Turns:
             with contextlib.suppress(psycopg.Error):
                 async with self._pool.connection() as connection, connection.transaction():
                     await ownership.move(connection, conversation_id, Move.HAND_OFF, "system", reason="turn_failed")
-
-
-def _cancel(task: asyncio.Future[TurnResult]) -> None:
-    task.cancel()
 
 
 def _judge(context: Context, claim: Claim, result: TurnResult | None, *, state: str, epoch: int, newer: bool) -> str:
