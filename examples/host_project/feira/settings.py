@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import dj_database_url
+from django.templatetags.static import static
 
 from prosa.apps import APPS as PROSA
 
@@ -69,4 +70,7 @@ STATIC_URL = "static/"
 MEDIA_ROOT = ROOT / "media"  # Prosa: files customers send go to the default storage
 
 # Prosa: its colours in the admin.
-UNFOLD = {"SITE_HEADER": "Feira", "STYLES": ["/static/prosa/tokens.css", "/static/prosa/admin.css"]}
+UNFOLD = {
+    "SITE_HEADER": "Feira",
+    "STYLES": [lambda _request: static("prosa/tokens.css"), lambda _request: static("prosa/admin.css")],
+}
