@@ -239,8 +239,9 @@ async def test_a_person_with_growing_identities_in_one_post(house: House):
     await house.until(lambda: house.carrier.sent)
     await house.quiet()
     assert house.webhooks() == ["ok"]
-    assert house.pending() == 0
-    assert house.one("select count(*) from prosa_conversations_message where direction = 'in'") == 3
+    assert house.mind.asked() == [["um", "dois", "três"]]
+    assert house.one("select count(*) from prosa_contacts_contact") == 1
+    assert house.one("select count(*) from prosa_contacts_identity") == 3
 
 
 async def test_a_locked_conversation_is_no_reason_to_lose_a_message(house: House, monkeypatch: pytest.MonkeyPatch):

@@ -232,14 +232,17 @@ async def introduce(connection: Connection, people: Iterable[Person]) -> None:
     Runs in the caller's transaction; the advisory locks it takes are held until that ends.
     """
     persons: dict[tuple[int, str], Person] = {}
+    known_as: dict[tuple[int, str], tuple[int, str]] = {}
     rooms: dict[tuple[int, str], InboxConfig] = {}
     for inbox, identities, name in people:
-        key = (inbox.business_id, identities[0].key)
-        if key in persons:  # met before in this batch, perhaps under fewer names
-            _, others, earlier = persons[key]
-            persons[key] = (inbox, tuple(dict.fromkeys((*others, *identities))), earlier or name)
-        else:
-            persons[key] = (inbox, identities, name)
+        # Who shares one identity with somebody of this batch is the same person.
+        names = [(inbox.business_id, identity.key) for identity in identities]
+        met = dict.fromkeys(known_as[key] for key in names if key in known_as)
+        same = [persons.pop(one) for one in met] + [(inbox, identities, name)]
+        first = next(iter(met), names[0])
+        everything = tuple(dict.fromkeys(identity for _, theirs, _ in same for identity in theirs))
+        persons[first] = (inbox, everything, next((called for _, _, called in same if called), ""))
+        known_as.update({(inbox.business_id, identity.key): first for identity in everything})
         rooms[inbox.id, identities[0].key] = inbox
     keys = [
         (person, rank, inbox.business_id, identity.key, identity.address or identity.value)
