@@ -81,9 +81,9 @@ def test_the_first_page_counts_what_there_is(admin_client, rows, inbox):
 
 
 def test_the_side_bar_counts_trouble_and_is_silent_without(admin_client, conversation):
-    assert "prosa-count" not in admin_client.get(reverse("admin:index")).content.decode()
+    assert "prosa-alarm" not in admin_client.get(reverse("admin:index")).content.decode()
     type(conversation).objects.update(state="awaiting_agent")
-    assert '<span class="prosa-count">1</span>' in admin_client.get(reverse("admin:index")).content.decode()
+    assert '<span class="prosa-alarm">1</span>' in admin_client.get(reverse("admin:index")).content.decode()
 
 
 def test_the_first_page_tells_nothing_to_staff_without_permission(staff, rows):
