@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from prosa.errors import ConfigurationError
 
 MEGABYTE = 1024 * 1024
+MODEL_PROVIDERS = ("openai-chat", "openai", "google", "anthropic")
+"""What may stand before the colon of a model's name; ``agents.llm`` makes each of them."""
 SAMPLE_KEYS = frozenset({"changeme", "change-me", "secret", "django-insecure", "your-secret-key", "please-change-me"})
 
 
@@ -252,6 +254,12 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then environment, then ``NAME_FILE``, then ``.env``."""
         return init_settings, env_settings, _FileSource(settings_cls), dotenv_settings
+
+
+def names_model(name: str) -> bool:
+    """Is it ``offline``, or ``provider:model`` with a provider we have?"""
+    provider, _, model = name.partition(":")
+    return name == "offline" or (provider in MODEL_PROVIDERS and model.strip() != "")
 
 
 def load() -> Settings:

@@ -1,6 +1,11 @@
 """Guidelines are edited here, and say who changed them."""
 
+import pytest
 from django.urls import reverse
+
+from prosa import conf
+from prosa.agents import llm
+from prosa.cli.doctor import KEYS, _businesses
 
 
 def form(business, text):
@@ -48,6 +53,32 @@ def test_a_time_zone_must_exist(admin_client, business):
     address = reverse("admin:prosa_business_business_change", args=[business.pk])
     answer = admin_client.post(address, form(business, "x") | {"timezone": "Brasilia"})
     assert set(answer.context["adminform"].form.errors) == {"timezone"}
+
+
+@pytest.mark.parametrize("wrong", ["gpt-4.1-mini", "openai-chat:", "nobody:x", "offline:x"])
+def test_a_model_must_be_one_we_can_ask(admin_client, business, wrong):
+    address = reverse("admin:prosa_business_business_change", args=[business.pk])
+    answer = admin_client.post(address, form(business, "x") | {"model": wrong, "fallback_models": f"offline, {wrong}"})
+    assert set(answer.context["adminform"].form.errors) == {"model", "fallback_models"}
+    answer = admin_client.post(
+        address, form(business, "x") | {"model": "openai-chat:llama3.1:8b", "fallback_models": "google:g,, offline"}
+    )
+    assert answer.status_code == 302, answer.context["errors"]
+    business.refresh_from_db()
+    assert (business.model, business.fallback_models) == ("openai-chat:llama3.1:8b", "google:g, offline")
+
+
+def test_doctor_sees_a_business_whose_model_has_no_key(business, monkeypatch):
+    for variable in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    business.model = "anthropic:claude-sonnet-4-5"
+    business.save()
+    (found,) = _businesses()
+    assert (found.level, found.subject, "ANTHROPIC_API_KEY" in found.fix) == ("error", "model of doces", True)
+
+
+def test_the_names_of_providers_are_those_the_agents_make():
+    assert set(conf.MODEL_PROVIDERS) == set(llm._MAKERS) == set(KEYS)
 
 
 def test_a_business_with_conversations_cannot_be_deleted(admin_client, conversation):

@@ -16,6 +16,7 @@ from unfold.admin import ModelAdmin, StackedInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from prosa import conf
 from prosa.business.models import Business, Guideline
 from prosa.business.pages import register
 
@@ -54,6 +55,23 @@ class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the 
         if name not in available_timezones():
             raise forms.ValidationError(
                 _("There is no time zone of this name. Write it as in America/Sao_Paulo or America/Bogota.")
+            )
+        return name
+
+    def clean_model(self) -> str:
+        """Empty, or a name the agents can make a model of: anything else would be found out only by customers."""
+        return self._named(self.cleaned_data["model"])
+
+    def clean_fallback_models(self) -> str:
+        """The same for each, in order."""
+        return ", ".join(filter(None, map(self._named, self.cleaned_data["fallback_models"].split(","))))
+
+    def _named(self, name: str) -> str:
+        name = name.strip()
+        if name and not conf.names_model(name):
+            raise forms.ValidationError(
+                _("“%(name)s” is not the name of a model. Write provider:model with one of %(providers)s, or offline."),
+                params={"name": name, "providers": ", ".join(conf.MODEL_PROVIDERS)},
             )
         return name
 

@@ -114,23 +114,36 @@ def _models(settings: conf.Settings) -> Iterator[Finding]:
             "Set PROSA_MODEL, for example openai-chat:gpt-4.1-mini, and its key.",
         )
     for model in (settings.model, *settings.fallback_models):
-        provider = model.partition(":")[0]
-        if model == "offline":
-            continue
-        if ":" not in model or provider not in KEYS:
-            yield Finding(
-                "error",
-                "model",
-                f"{model!r} names no provider we know.",
-                f"Write provider:model with one of {', '.join(KEYS)}, or offline.",
-            )
-            continue
-        field, variable, address = KEYS[provider]
-        # A server of one's own (Ollama, vLLM) asks for no key.
-        if getattr(settings, field).get_secret_value() or getattr(settings, address):
-            yield Finding("ok", "model", f"{model} has what it needs to be asked.")
-        else:
-            yield Finding("error", "model", f"{model} has no key.", f"Set {variable}.")
+        yield from _model(settings, "model", model)
+
+
+def _model(settings: conf.Settings, subject: str, model: str) -> Iterator[Finding]:
+    if model == "offline":
+        return
+    if not conf.names_model(model):
+        yield Finding(
+            "error",
+            subject,
+            f"{model!r} names no provider we know.",
+            f"Write provider:model with one of {', '.join(conf.MODEL_PROVIDERS)}, or offline.",
+        )
+        return
+    field, variable, address = KEYS[model.partition(":")[0]]
+    # A server of one's own (Ollama, vLLM) asks for no key.
+    if getattr(settings, field).get_secret_value() or getattr(settings, address):
+        yield Finding("ok", subject, f"{model} has what it needs to be asked.")
+    else:
+        yield Finding("error", subject, f"{model} has no key.", f"Set {variable}.")
+
+
+def _businesses() -> Iterator[Finding]:
+    """A model chosen in the admin that cannot be asked: its customers get approved answers only."""
+    from prosa.business.models import Business
+
+    for business in Business.objects.filter(active=True):
+        for model in (business.model, *business.fallback_models.split(",")):
+            if model.strip():
+                yield from _model(conf.settings(), f"model of {business.slug}", model.strip())
 
 
 def _public(settings: conf.Settings) -> Iterator[Finding]:
@@ -204,6 +217,7 @@ def _database(command: str) -> Iterator[Finding]:
         )
         return
     yield Finding("ok", "migrations", "All are applied.")
+    yield from _businesses()
     workers = live_workers()
     if workers:
         yield Finding("ok", "workers", f"{workers} at work.")
