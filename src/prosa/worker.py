@@ -81,6 +81,8 @@ class Worker:
 
     async def _load(self, connection: Connection) -> None:
         await self.inboxes.load(connection)
+        # After a restart of PostgreSQL the pool is full of dead connections; one conversation could meet them all in turn.
+        await self.pool.check()
 
     async def _keep_fresh(self) -> None:
         while True:
