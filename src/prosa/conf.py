@@ -85,7 +85,9 @@ class Settings(BaseSettings):
         description="Address under which providers reach this server, e.g. https://bot.example.com.",
     )
     host: str = Field("127.0.0.1", validation_alias=_env("PROSA_HOST"), description="Interface the web process binds.")
-    port: int = Field(8000, validation_alias=_env("PROSA_PORT", "PORT"), description="Port the web process binds.")
+    port: int = Field(
+        8000, ge=1, le=65535, validation_alias=_env("PROSA_PORT", "PORT"), description="Port the web process binds."
+    )
     debug: bool = Field(
         False, validation_alias=_env("PROSA_DEBUG"), description="Django's debug pages; never in production."
     )
@@ -101,6 +103,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: int = Field(
         0,
+        ge=0,
         validation_alias=_env("PROSA_TRUSTED_PROXIES"),
         description="How many reverse proxies in front may be believed about client address and scheme.",
     )
@@ -189,11 +192,14 @@ class Settings(BaseSettings):
     )
     worker_concurrency: int = Field(
         200,
+        ge=1,
         validation_alias=_env("PROSA_WORKER_CONCURRENCY"),
         description="Turns one worker process thinks about at once.",
     )
     api_deadline: float = Field(
         25.0,
+        ge=0,
+        allow_inf_nan=False,
         validation_alias=_env("PROSA_API_DEADLINE"),
         description="Seconds the REST API waits before it answers 202.",
     )
@@ -224,6 +230,13 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
 
     @field_validator("data_dir")
     @classmethod

@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[2]
         (["up", "--port", "70000"], {}, "--port"),
         (["worker", "--concurrency", "0"], {}, "--concurrency"),
         (["up"], {"PROSA_PORT": "many"}, "PROSA_PORT"),
+        (["up"], {"PROSA_PORT": "99999"}, "PROSA_PORT"),
+        (["up"], {"PROSA_LOG_LEVEL": "loud"}, "PROSA_LOG_LEVEL: must be DEBUG"),
+        (["up"], {"PROSA_API_DEADLINE": "nan"}, "PROSA_API_DEADLINE"),
         (
             ["setup"],
             {"DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x", "PROSA_SECRET_KEY": "k" * 40},
