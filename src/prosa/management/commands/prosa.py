@@ -13,9 +13,7 @@ from prosa.errors import ConfigurationError
 class Command(BaseCommand):
     """``worker``, ``setup``, ``apikey`` or ``doctor``."""
 
-    help = (
-        "Prosa: answer conversations (worker), make the first business and inboxes (setup), call the API (apikey), look for trouble (doctor)."
-    )
+    help = "Prosa: answer conversations (worker), make the first business and inboxes (setup), call the API (apikey), look for trouble (doctor)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """One subcommand each."""
