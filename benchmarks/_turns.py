@@ -74,7 +74,7 @@ class Customers:
 
     async def open(self) -> None:
         from prosa.channels.inboxes import Inboxes
-        from prosa.conversations.inbound import Receiver
+        from prosa.conversations.receiver import Receiver
         from prosa.postgres.connections import Listener, connect
 
         known = Inboxes()

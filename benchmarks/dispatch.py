@@ -220,7 +220,8 @@ async def _door(here: Installation) -> AsyncIterator[Any]:
     from prosa.channels import base
     from prosa.channels.inboxes import Inboxes
     from prosa.contracts import WebhookRequest
-    from prosa.conversations.inbound import Receiver, read
+    from prosa.conversations.inbound import read
+    from prosa.conversations.receiver import Receiver
     from prosa.postgres.connections import connect
 
     known = Inboxes()

@@ -24,6 +24,13 @@ class Contact(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     phone: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
+
+
+class Conversation(Base):
+    __tablename__ = "conversation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
+    status: Mapped[str] = mapped_column(default="open")
     unread: Mapped[int] = mapped_column(default=0)
     last_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
@@ -31,7 +38,7 @@ class Contact(Base):
 class Message(Base):
     __tablename__ = "chat_message"
     id: Mapped[int] = mapped_column(primary_key=True)
-    contact_id: Mapped[int] = mapped_column(ForeignKey("contact.id"))
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversation.id"))
     provider_id: Mapped[str] = mapped_column(unique=True)
     body: Mapped[str]
 
@@ -52,8 +59,23 @@ async def webhook(request: Request):
             contact = Contact(phone=message["from"], name=value["contacts"][0]["profile"]["name"])
             session.add(contact)
             await session.flush()
+        conversation = (
+            (
+                await session.execute(
+                    select(Conversation).where(Conversation.contact_id == contact.id, Conversation.status == "open")
+                )
+            )
+            .scalars()
+            .first()
+        )
+        if conversation is None:
+            conversation = Conversation(contact_id=contact.id)
+            session.add(conversation)
+            await session.flush()
         if not (await session.execute(select(Message.id).where(Message.provider_id == message["id"]))).first():
-            session.add(Message(contact_id=contact.id, provider_id=message["id"], body=message["text"]["body"]))
-            contact.unread += 1
-            contact.last_at = func.now()
+            session.add(
+                Message(conversation_id=conversation.id, provider_id=message["id"], body=message["text"]["body"])
+            )
+            conversation.unread = Conversation.unread + 1
+            conversation.last_at = func.now()
     return {"status": "ok"}

@@ -24,9 +24,16 @@ def webhook():
                 "INSERT INTO contact (phone, name) VALUES (%s, %s) ON CONFLICT (phone) DO UPDATE SET name = excluded.name RETURNING id",
                 (message["from"], value["contacts"][0]["profile"]["name"]),
             ).fetchone()
+        conversation = connection.execute(
+            "SELECT id FROM conversation WHERE contact_id = %s AND status = 'open'", contact
+        ).fetchone()
+        if conversation is None:
+            conversation = connection.execute(
+                "INSERT INTO conversation (contact_id) VALUES (%s) RETURNING id", contact
+            ).fetchone()
         connection.execute(
-            "INSERT INTO chat_message (contact_id, provider_id, body) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-            (contact[0], message["id"], message["text"]["body"]),
+            "INSERT INTO chat_message (conversation_id, provider_id, body) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (conversation[0], message["id"], message["text"]["body"]),
         )
-        connection.execute("UPDATE contact SET unread = unread + 1, last_at = now() WHERE id = %s", contact)
+        connection.execute("UPDATE conversation SET unread = unread + 1, last_at = now() WHERE id = %s", conversation)
     return "OK"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import uvicorn
 
 from prosa import conf
@@ -14,23 +16,26 @@ PATIENCE = 27
 def serve() -> int:
     """Serve until SIGTERM or SIGINT, then finish what is under way. Returns the exit code."""
     settings = conf.settings()
-    server = uvicorn.Server(
-        uvicorn.Config(
-            "prosa.server.asgi:application",
-            host=settings.host,
-            port=settings.port,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # ``server/proxies`` counts hops; uvicorn would believe whatever the client wrote.
-            proxy_headers=False,
-            backlog=2048,
-            timeout_graceful_shutdown=PATIENCE_DEVELOPMENT if settings.development else PATIENCE,
-        )
+    config = uvicorn.Config(
+        "prosa.server.asgi:application",
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # ``server/proxies`` counts hops; uvicorn would believe whatever the client wrote.
+        proxy_headers=False,
+        backlog=2048,
+        timeout_graceful_shutdown=PATIENCE_DEVELOPMENT if settings.development else PATIENCE,
     )
+    config.load()
+    # What is alive now stays alive: keep the collector from walking it again and again.
+    gc.collect()
+    gc.freeze()
+    server = uvicorn.Server(config)
     server.run()
     return 0 if server.started else 1
