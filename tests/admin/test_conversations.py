@@ -315,7 +315,7 @@ def test_replay_reports_the_outcome(admin_client, staff, inbox, monkeypatch):
     event = WebhookEvent.objects.create(inbox=inbox, kind="whatsapp_cloud", body=b"<script>", outcome="unparsed")
     asked = []
     monkeypatch.setattr(
-        conversations_admin.inbound, "replay", lambda ids: asked.append(ids) or dict.fromkeys(ids, "ok")
+        conversations_admin.replay, "replay", lambda ids: asked.append(ids) or dict.fromkeys(ids, "ok")
     )
     address = reverse("admin:prosa_conversations_webhookevent_replay", args=[event.pk])
     answer = admin_client.post(address, follow=True)

@@ -19,8 +19,8 @@ from tests.api.conftest import World
 from prosa import conf
 from prosa.channels.models import ApiKey, Inbox
 from prosa.conversations import asking, door, keys
-from prosa.conversations.inbound import Unavailable
 from prosa.conversations.models import Message
+from prosa.conversations.receiver import Unavailable
 from prosa.postgres import shared
 
 URL = "/api/v1/messages"

@@ -20,7 +20,7 @@ from unfold.decorators import display
 
 from prosa.business.pages import register
 from prosa.contacts.models import Identity
-from prosa.conversations import bodies, dispatch, downloads, inbound, ownership, thread
+from prosa.conversations import bodies, dispatch, downloads, ownership, replay, thread
 from prosa.conversations.dashboard import UNDELIVERED, zone_named
 from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State, WebhookEvent
 from prosa.errors import ProsaError
@@ -383,7 +383,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Replay"), permissions=["change"])
     def replay(self, request: HttpRequest, events: QuerySet[WebhookEvent]) -> None:
         """Read them again with today's parsers and inboxes, oldest first."""
-        self._report(request, inbound.replay(list(events.order_by("pk").values_list("pk", flat=True))))
+        self._report(request, replay.replay(list(events.order_by("pk").values_list("pk", flat=True))))
 
     def replay_view(self, request: HttpRequest, event_id: int) -> HttpResponse:
         """Replay one."""
@@ -391,7 +391,7 @@ class WebhookEventAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         if not self.has_change_permission(request):
             raise PermissionDenied
-        outcomes = inbound.replay([event_id])
+        outcomes = replay.replay([event_id])
         if not outcomes:
             raise Http404
         self._report(request, outcomes)

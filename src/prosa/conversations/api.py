@@ -26,9 +26,9 @@ from prosa.contracts import Json
 from prosa.conversations import asking, keys
 from prosa.conversations.asking import Answer, Asked
 from prosa.conversations.entrance import Entrance, entrance
-from prosa.conversations.inbound import Unavailable
 from prosa.conversations.keys import Caller
 from prosa.conversations.problems import CONTENT_TYPE, Problem
+from prosa.conversations.receiver import Unavailable
 from prosa.errors import NotAllowed, SlowDown
 
 MAX_BODY = conf.MEGABYTE

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from prosa import realtime, sql
 from prosa.contracts import Identity, InboundMessage, InboxConfig, Json
 from prosa.conversations.entrance import Entrance
-from prosa.conversations.inbound import Arrival, Unavailable
+from prosa.conversations.inbound import Arrival
 from prosa.conversations.models import State
+from prosa.conversations.receiver import Unavailable
 from prosa.errors import NotAllowed
 from prosa.postgres.connections import fetch_all, fetch_one
 

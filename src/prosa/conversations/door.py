@@ -21,7 +21,8 @@ from prosa import conf, realtime
 from prosa.channels import base, inboxes
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, WebhookRequest
-from prosa.conversations.inbound import Arrival, Receiver, Unavailable, read
+from prosa.conversations.inbound import Arrival, read
+from prosa.conversations.receiver import Receiver, Unavailable
 from prosa.postgres import connections, shared
 from prosa.postgres.connections import Connection, Listener, Pool, connect
 

@@ -11,13 +11,14 @@ import psycopg
 
 from prosa.channels.inboxes import Inboxes
 from prosa.conversations import door
-from prosa.conversations.inbound import Arrival, Unavailable, store_alone
+from prosa.conversations.inbound import Arrival, store_alone
+from prosa.conversations.receiver import Unavailable
 from prosa.postgres import shared
 from prosa.postgres.connections import Connection, connect
 
 
 class Entrance(Protocol):
-    """What both kinds of door offer. Its methods raise :class:`~prosa.conversations.inbound.Unavailable`."""
+    """What both kinds of door offer. Its methods raise :class:`~prosa.conversations.receiver.Unavailable`."""
 
     inboxes: Inboxes
 

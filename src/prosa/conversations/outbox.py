@@ -9,10 +9,12 @@ inbox's receipts flow, it is sent once more; otherwise people are shown that nob
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -83,45 +85,43 @@ class Outbox:
 
     async def deliver(self, claim: Claim) -> Release:
         """Send what waits in one conversation, the oldest first, until nothing is left or something must wait."""
-        again: list[float] = []
-        first = True
         while True:
             async with self._pool.connection() as connection:
                 rows = await fetch_all(connection, queries.queue, {"conversation_id": claim.conversation_id})
                 to = await address(connection, claim.conversation_id) if rows else ()
             if not rows:
-                break
+                return Release()
             inbox = self._inboxes.get(rows[0][10])
             if inbox is None:
                 return Release(again_in=60, error="The inbox is not in service: see `prosa doctor`.")
-            business_id = rows[0][11]
-            queued: _Outgoing | None = None
-            for row in rows:
-                outgoing = _read(row, to)
-                if outgoing.status == "sending":
-                    # Nobody else sends in this lane, so whoever began this is gone: first look, or one of ours that was cut off.
-                    await self._end(outgoing, "unconfirmed", error="The process ended while sending.")
-                    outgoing = _read((*row[:1], "unconfirmed", *row[2:9], 0.0, *row[10:]), to)
-                if outgoing.status == "queued":
-                    queued = outgoing
-                    break
-                wait = await self._unconfirmed(inbox, outgoing)
-                if wait is None:
-                    continue
-                again.append(wait)
-                if outgoing.age < HOLD_S:
-                    return Release(again_in=min(wait, HOLD_S - outgoing.age))
-            if queued is None:
-                if not first and not again:
-                    break
-                return Release(again_in=min(again) if again else None)
-            first = False
-            release = await self._leave(inbox, business_id, claim.conversation_id, queued)
+            queue = [_read(row, to) for row in rows]
+            unsure = list(itertools.takewhile(lambda outgoing: outgoing.status != "queued", queue))
+            hold, looks = await self._look_after(inbox, unsure)
+            if hold is not None:
+                return Release(again_in=hold)
+            if len(unsure) == len(queue):
+                return Release(again_in=min(looks, default=None))
+            release = await self._leave(inbox, rows[0][11], claim.conversation_id, queue[len(unsure)])
             if release is not None:
-                return release
-            if len(rows) == 1:
-                break  # what came since has set the row's run_at again
-        return Release(again_in=min(again) if again else None)
+                return replace(release, again_in=min([release.again_in or 0.0, *looks]))
+            if len(queue) == 1:
+                return Release()  # what came since has set the row's run_at again
+
+    async def _look_after(self, inbox: InboxConfig, unsure: Sequence[_Outgoing]) -> tuple[float | None, list[float]]:
+        """The bubbles of unknown fate at the head of the lane: seconds it must hold for them, and until the next looks."""
+        looks: list[float] = []
+        for outgoing in unsure:
+            if outgoing.status == "sending":
+                # Nobody else sends in this lane, so whoever began this is gone: first look, or one of ours that was cut off.
+                await self._end(outgoing, "unconfirmed", error="The process ended while sending.")
+                outgoing = replace(outgoing, status="unconfirmed", age=0.0)  # noqa: PLW2901 - the same bubble, a moment later
+            wait = await self._unconfirmed(inbox, outgoing)
+            if wait is None:
+                continue
+            if outgoing.age < HOLD_S:
+                return min(wait, HOLD_S - outgoing.age), looks
+            looks.append(wait)
+        return None, looks
 
     async def _leave(
         self, inbox: InboxConfig, business_id: int, conversation_id: int, outgoing: _Outgoing

@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from prosa.contracts import WebhookRequest
 from prosa.conversations import door
 from prosa.conversations.entrance import entrance
-from prosa.conversations.inbound import Unavailable
+from prosa.conversations.receiver import Unavailable
 
 
 @csrf_exempt
