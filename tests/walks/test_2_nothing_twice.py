@@ -180,6 +180,7 @@ async def test_an_outage_of_a_minute_costs_no_answer(house: House, monkeypatch: 
     await house.work()
     await house.post(said("oi", "1"))
     await house.until(lambda: house.carrier.sent or "failed" in str(house.sends()))
+    await house.quiet()
     assert house.sends() == [("eco: oi", "sent")]
     assert sum(asked) > 120
 
