@@ -9,7 +9,7 @@ import pytest
 from prosa import testing
 from prosa.channels.providers.whatsapp_cloud import WhatsAppCloud
 from prosa.contracts import WebhookRequest
-from prosa.errors import ChannelBroken, PermanentError, SlowDown, UnknownOutcome, WindowClosed
+from prosa.errors import ChannelBroken, PermanentError, SlowDown, TemporaryError, UnknownOutcome, WindowClosed
 
 FIXTURES = Path(__file__).parent / "fixtures/whatsapp_cloud"
 
@@ -42,11 +42,11 @@ class TestWhatsAppCloud(testing.ChannelContract):
         (400, error("131047_window"), WindowClosed),
         (400, error("131009_param"), PermanentError),
         (400, error("131062_bsuid"), PermanentError),
-        (400, error("131016_unavailable"), UnknownOutcome),
+        (400, error("131016_unavailable"), TemporaryError),
         (500, error("131047_window"), WindowClosed),
-        (400, code(1), UnknownOutcome),
-        (400, code(2), UnknownOutcome),
-        (400, code(131000), UnknownOutcome),
+        (400, code(1), TemporaryError),
+        (400, code(2), TemporaryError),
+        (500, code(131000), TemporaryError),
         (400, code(0), ChannelBroken),
         (400, code(3), ChannelBroken),
         (400, code(10), ChannelBroken),
@@ -65,10 +65,11 @@ class TestWhatsAppCloud(testing.ChannelContract):
         (400, code(132069), PermanentError),
         (400, code(999999), PermanentError),
         (200, code(131047), WindowClosed),
+        (502, b"<html>", UnknownOutcome),
         (404, b"not json", PermanentError),
         (400, {"error": "a string"}, PermanentError),
         (400, {"error": {"code": True}}, PermanentError),
-        (400, {"error": {"code": 424242, "is_transient": True}}, UnknownOutcome),
+        (400, {"error": {"code": 424242, "is_transient": True}}, TemporaryError),
     )
 
     def sign(self, body: bytes, secret: str | None = None) -> WebhookRequest:

@@ -260,3 +260,31 @@ async def test_a_receipt_faster_than_our_own_commit(house: House):
     await house.quiet()
     assert house.sends() == [("eco: oi", "delivered")]
     assert ANA
+
+
+async def test_a_refusal_that_was_none_is_not_repeated_once_its_receipt_came(house: House):
+    """Meta says 131000 and sends all the same (FACTS 1.9): the receipt is faster than the next try."""
+
+    async def refused() -> None:
+        raise TemporaryError("Meta refused with 131000.", code="131000", retry_after=2)
+
+    house.carrier.next = [refused]
+    await house.work()
+    await house.post(said("oi", "1"))
+    await house.until(
+        lambda: house.rows(
+            "select 1 from prosa_conversations_message where error_code = '131000' and status = 'queued'"
+        )
+    )
+    tracker = f"prosa:{house.one('select max(id) from prosa_conversations_message')}"
+    await house.post(receipt("delivered", "wamid.after-all", tracker))
+    await house.until(
+        lambda: (
+            house.one("select count(*) from prosa_conversations_dispatch where run_at is not null or owner is not null")
+            == 0
+        )
+    )
+    assert house.carrier.sent == []
+    assert (
+        house.one("select status from prosa_conversations_message where provider_id = 'wamid.after-all'") == "delivered"
+    )

@@ -28,7 +28,7 @@ from prosa.http import Client, Response
 GRAPH_URL = "https://graph.facebook.com"
 GRAPH_VERSION = "v25.0"
 
-Action = Literal["broken", "slow", "pair", "unknown", "window", "refused"]
+Action = Literal["broken", "slow", "pair", "again", "unknown", "window", "refused"]
 
 ACTIONS: Mapping[int, Action] = {
     # token, permission, account, number, payment, policy: a person must act
@@ -37,8 +37,8 @@ ACTIONS: Mapping[int, Action] = {
     # pace
     **dict.fromkeys((4, 80007, 130429), "slow"),
     131056: "pair",
-    # Meta does not say whether the message went out: the receipt will
-    **dict.fromkeys((1, 2, 131000, 131016), "unknown"),
+    # Meta says that it failed for now, but has been seen to send all the same: see AGAIN_S
+    **dict.fromkeys((1, 2, 131000, 131016), "again"),
     131047: "window",
     # recipient, content, template: never the same way again
     **dict.fromkeys((131021, 131026, 131030, 130403, 131049, 130472, 131050, 131062, 131063), "refused"),
@@ -46,6 +46,10 @@ ACTIONS: Mapping[int, Action] = {
     **dict.fromkeys((*range(132000, 132017), 132068, 132069), "refused"),
 }
 """What each error code asks of us; codes that are not here follow the HTTP status."""
+
+AGAIN_S = 10.0
+"""A refusal that may not be one is repeated only after this long. Had the message gone out after all, its receipt, which
+carries our tracker, has come by then and there is nothing left to repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,9 @@ def failure(response: Response, answer: Json, *, reading: bool = False) -> Prosa
             )
         case "window":
             return WindowClosed(f"{what}\nSend a template, or wait for the customer to write.", code=shown)
+        case "again":
+            wait = _retry_after(response) or (None if reading else AGAIN_S)
+            return TemporaryError(f"{what}\nIt will be tried again.", code=shown, retry_after=wait)
         case "unknown" if reading:
             return TemporaryError(f"{what}\nIt will be tried again.", code=shown, retry_after=_retry_after(response))
         case "unknown":
@@ -194,8 +201,10 @@ def failure(response: Response, answer: Json, *, reading: bool = False) -> Prosa
 def _by_status(status: int, *, transient: bool) -> Action:
     if status == 429:
         return "slow"
+    if transient:
+        return "again"
     # 2xx without what we asked for, or a server's own trouble: it may have been done.
-    return "unknown" if status >= 500 or status < 300 or transient else "refused"
+    return "unknown" if status >= 500 or status < 300 else "refused"
 
 
 def _retry_after(response: Response) -> float | None:
