@@ -57,11 +57,8 @@ async def test_a_failing_lookup_costs_no_answer(turn: Make) -> None:
     assert "no database" in result.trace["lookup_error"]
 
 
-@pytest.mark.parametrize(
-    ("locale", "word"), [("pt-BR", "pessoa"), ("es-AR", "persona"), ("en", "person"), ("de", "person")]
-)
-def test_a_business_without_words_still_answers_in_the_language(turn: Make, locale: str, word: str) -> None:
-    assert word in offline.answer(turn(locale=locale)).replies[0].text
+def test_a_turn_without_words_is_answered_all_the_same(turn: Make) -> None:
+    assert "person of the team" in offline.answer(turn()).replies[0].text
 
 
 @pytest.mark.parametrize("text", ["Sim, por favor!", "sí", "quero", "Yes please"])
@@ -82,3 +79,15 @@ def test_yes_to_our_offer_brings_a_person(turn: Make, text: str) -> None:
 def test_other_words_bring_nobody(turn: Make, text: str) -> None:
     offered = [("bot", "Não sei dizer. Chamo alguém?")]
     assert offline.answer(turn(text, words=WORDS, history=offered)).handoff is None
+
+
+@pytest.mark.parametrize("said", [("oi",), ("Olá!!", "bom dia"), ("Oiii 😊",), ("Hola, ¿qué tal?",), ("hello there",)])
+async def test_hello_is_answered_with_hello(turn: Make, said: tuple[str, ...]) -> None:
+    result = await runner.run(turn(said, model="offline", words={"greeting": "Olá! Como podemos ajudar?"}))
+    assert [reply.text for reply in result.replies] == ["Olá! Como podemos ajudar?"]
+
+
+@pytest.mark.parametrize("said", [("oi, vocês entregam?",), ("bom dia", "qual o preço?"), ("?",), ("oitenta",)])
+async def test_more_than_hello_is_a_question(turn: Make, said: tuple[str, ...]) -> None:
+    result = await runner.run(turn(said, model="offline", words=WORDS))
+    assert result.trace["offline"] == "unknown"

@@ -41,10 +41,15 @@ def wished(response: ModelResponse) -> Handoff | None:
     return None
 
 
+def folded(turn: Turn) -> str:
+    """What the customer wrote, as plain words: lower case, without accents and marks."""
+    asked = " ".join(line.text for line in turn.question)
+    plain = "".join(mark for mark in unicodedata.normalize("NFKD", asked.lower()) if not unicodedata.combining(mark))
+    return re.sub(r"[^\w]+", " ", plain).strip()
+
+
 def accepted(turn: Turn, offer: str) -> bool:
     """Whether the customer plainly says yes to ``offer``, the last thing we said."""
-    asked = " ".join(line.text for line in turn.question)
-    folded = "".join(mark for mark in unicodedata.normalize("NFKD", asked.lower()) if not unicodedata.combining(mark))
     last = turn.history[-1] if turn.history else None
-    said_yes = _YES.match(re.sub(r"[^\w]+", " ", folded).strip())
+    said_yes = _YES.match(folded(turn))
     return bool(said_yes and last and last.author == "bot" and last.text.strip().endswith(offer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -12,27 +13,27 @@ FLOOR = 0.5
 """Score under which an approved answer is not taken for the answer to the question: half of what was asked must be in it."""
 
 _WORDS = {
-    "pt": {
-        "unknown": "Não tenho essa informação agora e prefiro não inventar.",
-        "offer_person": "Posso chamar uma pessoa da equipe para ajudar você?",
-        "handed_off": "Certo. Uma pessoa da equipe vai continuar a conversa por aqui.",
-    },
-    "es": {
-        "unknown": "No tengo esa información ahora y prefiero no inventarla.",
-        "offer_person": "¿Quiere que llame a una persona del equipo?",
-        "handed_off": "De acuerdo. Una persona del equipo va a continuar la conversación por aquí.",
-    },
-    "en": {
-        "unknown": "I do not have that information right now, and I would rather not guess.",
-        "offer_person": "Shall I bring in a person of the team?",
-        "handed_off": "All right. A person of the team will continue the conversation here.",
-    },
+    "greeting": "Hello! How can we help you?",
+    "unknown": "I do not have that information right now, and I would rather not guess.",
+    "offer_person": "Shall I bring in a person of the team?",
+    "handed_off": "All right. A person of the team will continue the conversation here.",
 }
+"""What is said when the turn brings no words of its own; a conversation's are in the customer's language."""
+
+_GREETS = re.compile(
+    r"(?:(?:oi+e?|ola|opa|ei|alo|bom dia|boa tarde|boa noite|e ai|tudo bem|tudo bom|hola|buenas|buen dia|buenos dias|buenas tardes|"
+    r"buenas noches|que tal|hello|hi|hey|good morning|good afternoon|good evening|there)\s*)+"
+)
 
 
 def word(turn: Turn, key: str) -> str:
-    """A fixed sentence: the business's own (``turn.words``), else ours in the turn's language."""
-    return turn.words.get(key, "").strip() or _WORDS.get(turn.locale[:2].lower(), _WORDS["en"])[key]
+    """A fixed sentence, from ``turn.words``."""
+    return turn.words.get(key, "").strip() or _WORDS[key]
+
+
+def greets(turn: Turn) -> bool:
+    """Whether the customer said hello and nothing else yet. Without a model that is no question to look up."""
+    return bool(_GREETS.fullmatch(handoff.folded(turn)))
 
 
 def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
@@ -47,6 +48,9 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
     elif best is not None and best.score >= FLOOR and best.answer.strip():
         text = best.answer.strip()
         trace = {"offline": "approved", "sources": [best.id]}
+    elif greets(turn):
+        text = word(turn, "greeting")
+        trace["offline"] = "greeting"
     else:
         text = f"{word(turn, 'unknown')} {word(turn, 'offer_person')}"
         trace["offline"] = "unknown"

@@ -13,6 +13,7 @@ def words(locale: str) -> dict[str, str]:
     """All of them in one language (``pt-br``, ``es``, ``en``), by name."""
     with translation.override(locale):
         return {
+            "greeting": _("Hello! How can we help you?"),
             "unknown": _("I don't have that information here, and I'd rather not guess."),
             "offer_person": _("Shall I call someone from our team to help you?"),
             "handed_off": _(
