@@ -1,17 +1,19 @@
 """A conversation as staff read it: complete, safe, in a constant number of queries."""
 
 import re
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from prosa.conversations import admin as conversations_admin
-from prosa.conversations import thread
+from prosa.conversations import downloads, thread
 from prosa.conversations.bodies import CHARACTERS, readable
 from prosa.conversations.models import Attachment, Conversation, Event, Message, Turn, WebhookEvent
 
@@ -291,6 +293,63 @@ def test_a_lost_file_is_404(admin_client, stored):
     assert admin_client.get(address).status_code == 404
 
 
+async def taken(client, address, **headers):
+    """A file as ASGI sends it: status, headers and chunks."""
+    answer = await client.get(address, headers=headers)
+    return answer, [chunk async for chunk in answer] if answer.streaming else [answer.content]
+
+
+def test_a_large_file_leaves_in_chunks_under_asgi(async_client, admin_user, stored, monkeypatch):
+    monkeypatch.setattr(downloads, "CHUNK", 1000)
+    body = bytes(range(256)) * 10
+    _, address = stored("audio/ogg", "a.ogg", body)
+    async_client.force_login(admin_user)
+    answer, chunks = async_to_sync(taken)(async_client, address)
+    assert answer.is_async
+    assert [len(chunk) for chunk in chunks] == [1000, 1000, 560]
+    assert b"".join(chunks) == body
+    assert (answer.headers["Content-Length"], answer.headers["Accept-Ranges"]) == ("2560", "bytes")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "body", "told"),
+    [
+        ("bytes=0-", 206, b"0123456789", "bytes 0-9/10"),
+        ("bytes=2-4", 206, b"234", "bytes 2-4/10"),
+        ("bytes=7-99", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-3", 206, b"789", "bytes 7-9/10"),
+        ("bytes=-99", 206, b"0123456789", "bytes 0-9/10"),
+        ("bytes=10-", 416, b"", "bytes */10"),
+        ("bytes=-0", 416, b"", "bytes */10"),
+        ("bytes=0-1,4-5", 200, b"0123456789", None),
+        ("bytes=5-2", 200, b"0123456789", None),
+        ("bytes=-", 200, b"0123456789", None),
+        ("lines=1-2", 200, b"0123456789", None),
+    ],
+)
+def test_a_player_can_seek(client, async_client, admin_user, stored, asked, status, body, told):
+    _, address = stored("video/mp4", "a.mp4", b"0123456789")
+    for one in (client, async_client):
+        one.force_login(admin_user)
+    under_wsgi = client.get(address, headers={"Range": asked})
+    under_asgi, chunks = async_to_sync(taken)(async_client, address, Range=asked)
+    assert b"".join(under_wsgi) == b"".join(chunks) == body
+    for answer in (under_wsgi, under_asgi):
+        assert answer.status_code == status
+        assert answer.headers.get("Content-Range") == told
+        assert answer.headers.get("Content-Length", "0") == str(len(body))
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_changed_file_is_not_continued_and_a_head_has_no_part(admin_client, stored):
+    _, address = stored("video/mp4", "a.mp4", b"0123456789")
+    whole = admin_client.get(address, headers={"Range": "bytes=2-4", "If-Range": '"old"'})
+    assert (whole.status_code, b"".join(whole)) == (200, b"0123456789")
+    with closing(admin_client.head(address, headers={"Range": "bytes=2-4"})) as answer:
+        assert (answer.status_code, answer.headers["Content-Length"]) == (200, "10")
+
+
 # ── webhooks ──
 
 
@@ -314,9 +373,7 @@ def test_bodies_are_readable_and_hide_secrets(body, content_type, expected):
 def test_replay_reports_the_outcome(admin_client, staff, inbox, monkeypatch):
     event = WebhookEvent.objects.create(inbox=inbox, kind="whatsapp_cloud", body=b"<script>", outcome="unparsed")
     asked = []
-    monkeypatch.setattr(
-        conversations_admin.replay, "replay", lambda ids: asked.append(ids) or dict.fromkeys(ids, "ok")
-    )
+    monkeypatch.setattr(conversations_admin.replay, "replay", lambda ids: asked.append(ids) or dict.fromkeys(ids, "ok"))
     address = reverse("admin:prosa_conversations_webhookevent_replay", args=[event.pk])
     answer = admin_client.post(address, follow=True)
     assert "1 webhook replayed: understood." in answer.content.decode()

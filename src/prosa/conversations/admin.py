@@ -187,7 +187,7 @@ class ConversationAdmin(ReadOnlyAdmin):
         attachment = Attachment.objects.filter(pk=attachment_id).first()
         if attachment is None:
             raise Http404
-        return downloads.answer(attachment)
+        return downloads.answer(request, attachment)
 
     def _find(self, conversation_id: int) -> Conversation | None:
         return (
