@@ -128,6 +128,12 @@ async def test_a_wrong_body_is_told_what_is_wrong(web: World, status: int, body:
     assert await Message.objects.acount() == 0
 
 
+@pytest.mark.parametrize("body", [b"[]", b'[{"user_id": "a", "text": "b"}]', b"null", b'"text"'])
+async def test_what_is_no_object_is_told_so(web: World, body: bytes):
+    told = is_problem(await post(web, body), 422)
+    assert told["detail"] == "body: a JSON object is expected. Correct it and send it again."
+
+
 async def test_fields_are_named(web: World):
     told = is_problem(await post(web, b'{"user_id": [], "text": 1}'), 422)
     assert {error["loc"][0] for error in told["errors"]} == {"user_id", "text"}
@@ -165,7 +171,15 @@ def test_any_body_is_a_question_or_a_problem(body: bytes):
 async def test_other_addresses_and_methods_are_said_to_be_so(web: World):
     is_problem(await web.client.get("/api/v1/nowhere"), 404)
     is_problem(await web.client.get("/api/v1/"), 404)
-    assert (await web.client.get(URL, headers={"x-api-key": web.key})).status_code == 405
+    for method, path, allowed in [
+        ("GET", URL, "POST"),
+        ("PATCH", URL, "POST"),
+        ("POST", f"{URL}/1", "GET"),
+        ("DELETE", "/seller/bot/", "POST"),
+    ]:
+        response = await web.client.request(method, path, headers={"x-api-key": web.key})
+        assert method in is_problem(response, 405)["detail"]
+        assert response.headers["allow"] == allowed
     is_problem(await web.look(10**30), 404)
     is_problem(await web.look(1), 404)
 

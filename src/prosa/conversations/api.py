@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
 from typing import Annotated, Any, Literal
 
 import orjson
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, reverse
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -114,7 +116,16 @@ class ProblemOut(BaseModel):
 
 
 class _Api(NinjaAPI):
-    """Ninja, whose description says that errors are problems."""
+    """Ninja, whose description says that errors are problems, and whose refusal of a method is one."""
+
+    @property
+    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
+        """What ninja makes of the operations."""
+        patterns, app, namespace = super().urls
+        for pattern in patterns:
+            if isinstance(pattern, URLPattern) and iscoroutinefunction(pattern.callback):
+                pattern.callback = _of_method(pattern.callback)
+        return patterns, app, namespace
 
     def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**arguments)
@@ -130,6 +141,22 @@ class _Api(NinjaAPI):
             }
         )
         return schema
+
+
+def _of_method(view: Callable[..., Awaitable[HttpResponse]]) -> Callable[..., Awaitable[HttpResponse]]:
+    """The view, with ninja's bare text about a wrong method said as a problem."""
+
+    @csrf_exempt  # as ninja's own views are: keys are in headers, which no other site's page can send
+    async def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = await view(request, *args, **kwargs)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        allowed = ", ".join(sorted(response.headers["Allow"].split(", ")))
+        return Problem(
+            405, f"This address does not take {request.method}.", f"Use {allowed}.", headers={"Allow": allowed}
+        ).response()
+
+    return asked
 
 
 def _make(namespace: str, **arguments: Any) -> _Api:
@@ -303,6 +330,8 @@ def _question(body: bytes) -> Question:
         raise Problem(
             400, f"The body is not JSON: {error.msg}.", 'Send e.g. {"user_id": "42", "text": "Hello"} in UTF-8.'
         ) from None
+    if not isinstance(given, dict):
+        raise _invalid([{"loc": [], "msg": "a JSON object is expected"}])
     try:
         return Question.model_validate(given)
     except Invalid as error:
