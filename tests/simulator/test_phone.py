@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from django.test import AsyncClient
@@ -257,6 +258,27 @@ async def test_showing_a_message_reports_it_read_once(stage: Any, phone: Browser
     await stage.world.settle()
     assert [(each["id"], each["status"]) for each in value(stage)["statuses"]] == [("wamid.9", "read")]
     assert len(stage.door.heard) == 1
+
+
+@pytest.mark.parametrize("message", [{"type": "text", "text": {"body": "oi"}}, {"type": "image", "image": {"link": "http://127.0.0.1:1/a.png"}}])  # fmt: skip
+async def test_what_never_reached_the_phone_is_not_read(stage: Any, phone: Browser, message: dict[str, Any]) -> None:
+    stage.world.pace = 0.05  # so that the phone looks before the failure is reported
+    stage.world.mischief.add("undelivered")
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer EAASIM-token"}) as session:
+        body = {"messaging_product": "whatsapp", "to": "+5511988887777", **message}
+        async with session.post(f"{stage.graph}/{stage.whatsapp.key}/messages", json=body) as answer:
+            sent = (await answer.json())["messages"][0]["id"]
+    (bubble,) = (await thread(phone))["bubbles"]
+    assert (bubble["id"], bubble["status"], bubble["received"]) == (sent, "sent", False)
+    seen = {"line": "whatsapp_cloud/demo", "customer": json.loads(ANA), "ids": [sent]}
+    assert (await phone.post("/simulator/api/read/", seen, content_type="application/json")).status_code == 200
+    await stage.world.settle()
+    told = [
+        json.loads(each.body)["entry"][0]["changes"][0]["value"]["statuses"][0]["status"] for each in stage.door.heard
+    ]
+    assert "read" not in told
+    assert told[-1] == "failed"
+    assert [each["status"] for each in (await thread(phone))["bubbles"]] == ["failed"]
 
 
 async def test_the_stream_resumes_where_it_was_and_resets_after_a_restart(stage: Any, phone: Browser) -> None:

@@ -145,6 +145,19 @@ async def test_an_unsent_message_stays_and_is_sent_again(stage: Any, page: Any) 
     assert first == second
 
 
+async def test_a_message_that_failed_is_shown_as_not_received(stage: Any, page: Any) -> None:
+    from playwright.async_api import expect
+
+    await write(page, "hello")
+    stage.world.mischief.add("undelivered")
+    await answer(stage, page, type="text", text={"body": "lost on the way"})
+    await expect(page.locator(".bubble.business.lost")).to_contain_text("it never reached this phone")
+    await answer(stage, page, type="text", text={"body": "this one came"})
+    await expect(page.locator(".bubble.business:not(.lost) .said")).to_have_text("this one came")
+    await stage.world.settle()
+    assert statuses(stage)[:2] == ["sent", "failed"]
+
+
 async def test_another_customer_has_another_conversation_and_360_pixels_suffice(stage: Any, page: Any) -> None:
     from playwright.async_api import expect
 

@@ -107,16 +107,16 @@ async def _messages(world: World, line: Line, request: Request) -> Response:
 
 
 def _show(world: World, thread: Thread, bubble: Bubble, plan: Plan, body: Json) -> None:
+    link = str(body.get(bubble.kind, {}).get("link", "")) if bubble.kind in {*MEDIA, "document"} else ""
     if bubble.kind == "reaction":
         target = thread.bubbles.get(bubble.reply_to)
         if target:
             target.reactions["business"] = bubble.text
             world.put(thread, target)
     else:
-        bubble.muted = "silent" in plan
+        bubble.muted, bubble.received = "silent" in plan, not link and "undelivered" not in plan
         world.tell("typing", thread, on=False)
         world.put(thread, bubble)
-    link = str(body.get(bubble.kind, {}).get("link", "")) if bubble.kind in {*MEDIA, "document"} else ""
     world.spawn(
         postman.send_linked(world, thread, bubble, link, plan) if link else postman.deliver(world, thread, bubble, plan)
     )

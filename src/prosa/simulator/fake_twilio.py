@@ -136,6 +136,7 @@ def _bubble(form: dict[str, str], plan: Plan) -> Bubble:
     text = form.get("Body") or form.get("ContentSid", "")
     bubble = Bubble(new_sid("MM" if link else "SM"), "business", "media" if link else "text", text)
     bubble.callback, bubble.muted = form.get("StatusCallback", ""), "silent" in plan
+    bubble.received = not link and "undelivered" not in plan
     return bubble
 
 

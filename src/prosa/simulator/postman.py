@@ -105,7 +105,9 @@ async def read(world: World, thread: Thread, ids: list[str]) -> None:
     """The customer saw these messages of the business."""
     for message_id in ids:
         bubble = thread.bubbles.get(message_id)
-        if bubble and bubble.author == "business" and not bubble.muted and bubble.status in {"sent", "delivered"}:
+        if bubble is None or bubble.author != "business" or bubble.muted or not bubble.received:
+            continue
+        if bubble.status in {"sent", "delivered"}:
             bubble.status = "read"  # at once, so that a second look reports nothing
             await report(world, thread, bubble, "read")
 
@@ -153,6 +155,7 @@ async def send_linked(world: World, thread: Thread, bubble: Bubble, link: str, p
         await report(world, thread, bubble, "failed", error=BROKEN_LINK[thread.line.kind])
         return
     file = world.keep(File(new_number(), mime_type, data, shown.get("filename", ""), mime_type.split("/")[0]))
+    bubble.received = "undelivered" not in plan
     bubble.file = describe(file) | {"voice": bool(shown.get("voice"))}
     if bubble.kind == "media":
         bubble.kind = file.kind if file.kind in {"image", "audio", "video"} else "document"

@@ -16,6 +16,7 @@ def words() -> dict[str, Any]:
         "you": _("You"),
         "newCustomer": _("New customer"),
         "away": _("The server is away. Trying again…"),
+        "notReceived": _("Failed: it never reached this phone."),
         "notSent": _("Not sent. Press to send it again."),
         "empty": _("The message is empty."),
         "chooseAnother": _("Choose another file."),

@@ -107,6 +107,7 @@ class Bubble:
     ``author``: customer or business. ``status`` of the customer's own: sending, delivered (our door took it), read,
     failed; of the business's: sent, delivered, read, failed. ``nonce``: how the browser named it before it had an id. ``at``: milliseconds since 1970. ``choices``: buttons or rows offered, as
     ``{"type", "button", "options": [{"id", "title", "description"}], "url"}``. ``file``: ``{"id", "mime_type", …}``.
+    ``received``: whether a business's message reached the phone; one that did not is never read.
     """
 
     id: str
@@ -127,6 +128,7 @@ class Bubble:
     tracker: str = ""
     callback: str = ""
     muted: bool = False
+    received: bool = True
 
     def as_json(self) -> Json:
         """As the browser gets it."""

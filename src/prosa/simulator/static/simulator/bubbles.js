@@ -115,13 +115,15 @@ export function draw(bubble, context) {
   );
   const faces = [...new Set(Object.values(bubble.reactions || {}).filter(Boolean))];
   const failed = bubble.status === "failed" && mine;
+  const lost = !mine && !bubble.received;
   return el(
     "li",
-    { class: `bubble ${bubble.author} ${bubble.kind}${context.turn ? " turn" : ""}`, "data-id": bubble.id, tabindex: "-1" },
+    { class: `bubble ${bubble.author} ${bubble.kind}${context.turn ? " turn" : ""}${lost ? " lost" : ""}`, "data-id": bubble.id, tabindex: "-1" },
     el("span", { class: "visually-hidden" }, `${mine ? words.you : context.lineName}: `),
     body,
     faces.length ? el("span", { class: "reactions", "aria-label": `${words.reaction}: ${faces.join(" ")}` }, faces.join("")) : null,
     mine ? null : choicesOf(bubble, context),
+    lost && bubble.status === "failed" ? el("p", { class: "not-received" }, icon("alert"), words.notReceived) : null,
     failed ? el("button", { type: "button", class: "again", title: bubble.error, onclick: () => context.again(bubble) }, icon("alert"), words.notSent) : null,
   );
 }

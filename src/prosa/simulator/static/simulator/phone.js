@@ -208,7 +208,7 @@ function jump(id) {
 /** Messages on the screen are read. */
 function look() {
   if (!state.line || document.visibilityState !== "visible") return;
-  const ids = [...state.bubbles.values()].filter((each) => each.author === "business" && ["sent", "delivered"].includes(each.status)).map((each) => each.id);
+  const ids = [...state.bubbles.values()].filter((each) => each.author === "business" && each.received && ["sent", "delivered"].includes(each.status)).map((each) => each.id);
   if (ids.length) post("api/read/", { line: state.line.ref, customer: state.person, ids }).catch(() => {});
 }
 document.addEventListener("visibilitychange", look);
@@ -344,7 +344,7 @@ function heard(key, bubble) {
     state.bubbles.set(name, { ...bubble, answered: known?.answered });
     drawThread();
   }
-  if (bubble.author === "business") {
+  if (bubble.author === "business" && bubble.received) {
     if (here && document.visibilityState === "visible") look();
     else if (!here && bubble.status !== "read") {
       state.unread.set(key, (state.unread.get(key) || new Set()).add(bubble.id));
