@@ -350,6 +350,22 @@ def test_a_changed_file_is_not_continued_and_a_head_has_no_part(admin_client, st
         assert (answer.status_code, answer.headers["Content-Length"]) == (200, "10")
 
 
+@pytest.mark.parametrize(
+    ("mime_type", "status", "text", "repeated"),
+    [
+        ("audio/ogg", "stored", "[audio]", False),
+        ("audio/ogg", "stored", "[audio] hello", True),
+        ("audio/ogg", "refused", "[audio]", True),
+        ("text/html", "stored", "[audio]", True),
+    ],
+)
+def test_a_player_needs_no_words_in_its_stead(admin_client, conversation, stored, mime_type, status, text, repeated):
+    attachment, _ = stored(mime_type, "a.ogg", status=status)
+    Attachment.objects.update(kind="audio")
+    Message.objects.filter(pk=attachment.message_id).update(text=text, kind="audio")
+    assert (text in admin_client.get(page_of(conversation)).content.decode()) is repeated
+
+
 # ── webhooks ──
 
 

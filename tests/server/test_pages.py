@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 from django.core.handlers.asgi import ASGIHandler
 from django.db import DatabaseError, connection
@@ -109,3 +111,26 @@ class TestReadyz:
         monkeypatch.setattr(health, "unapplied", away)
         answer = client.get("/readyz")
         assert (answer.status_code, answer.json()["database"]) == (503, "unreachable")
+
+
+@pytest.mark.django_db
+def test_after_too_many_wrong_passwords_the_door_says_how_long(client: Client, settings: Any):
+    settings.AXES_FAILURE_LIMIT = 2
+    for _ in range(3):
+        answer = client.post("/admin/login/", {"username": "ana", "password": "wrong"}, HTTP_ACCEPT_LANGUAGE="pt-br")
+    assert (answer.status_code, answer["Retry-After"]) == (429, "900")
+    assert "Aguarde 15 minutos" in answer.content.decode()
+    assert "prosa/tokens.css" in answer.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", ["pt-br", "es"])
+def test_what_unfold_says_is_translated(admin_client: Client, admin_user: User, language: str):
+    for path, sentence in [
+        ("/admin/prosa_conversations/conversation/", "Filters"),
+        (f"/admin/auth/user/{admin_user.pk}/change/", "Raw passwords"),
+    ]:
+        page = admin_client.get(path, headers={"accept-language": language})
+        assert page.status_code == 200
+        assert sentence not in page.content.decode()
+        assert sentence in admin_client.get(path, headers={"accept-language": "en"}).content.decode()

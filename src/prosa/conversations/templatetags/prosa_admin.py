@@ -6,7 +6,7 @@ from django import template
 
 from prosa.conversations import thread
 from prosa.conversations.downloads import SHOWN, base_type
-from prosa.conversations.models import Attachment
+from prosa.conversations.models import Attachment, Message
 from prosa.redaction import redact
 
 register = template.Library()
@@ -34,6 +34,14 @@ def ticks(status: str) -> str:
 def kind_name(kind: str) -> str:
     """``image`` in the reader's language."""
     return thread.kind_name(kind)
+
+
+@register.filter
+def said(message: Message) -> str:
+    """What a message says in words: nothing, when its text only stands in for a file that is shown beside it."""
+    shown = {f"[{each.kind}]" for each in message.attachments.all() if each.status == "stored" and shown_as(each)}
+    voice = {"[voice message]"} if shown else set()
+    return "" if message.text in shown | voice else message.text
 
 
 @register.filter
