@@ -28,6 +28,8 @@ def _item(title: Any, icon: str, model: str, badge: str = "") -> dict[str, Any]:
 
 SAID_BY_UNFOLD = (
     _("Filters"),
+    _("Return to site"),
+    _("Welcome back to"),
     _("Select value"),
     _(
         "Raw passwords are not stored, so there is no way to see this user’s password, but you can change the password "
