@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prosa.addresses import is_public
 from prosa.errors import NotAllowed, TemporaryError, TooLarge, UnknownOutcome
-from prosa.http import Breaker, Client, is_public
+from prosa.http import Breaker, Client
 from prosa.testing import StubServer
 
 

@@ -1,4 +1,4 @@
-"""The outbound HTTP client: deadlines, a guard against private addresses, our errors, a circuit breaker per host.
+"""The outbound HTTP client: deadlines, our errors, a circuit breaker per host (whom it may call: ``addresses``).
 
 What a caller may conclude from an error:
 
@@ -15,18 +15,17 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import socket
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 from weakref import WeakKeyDictionary
 
 import orjson
 
+from prosa.addresses import Address, Refused, address_of, canonical, configured, guarded_resolver, is_public, refusal
 from prosa.contracts import Json
 from prosa.errors import NotAllowed, ProsaError, TemporaryError, TooLarge, UnknownOutcome
 
@@ -40,9 +39,7 @@ TOTAL_TIMEOUT = 20.0
 BODY_LIMIT = 4 * 1024 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-Address = tuple[str, int]
 File = tuple[str, IO[bytes], str]
 """Name, open file, MIME type."""
 
@@ -102,7 +99,7 @@ class Client:
         connect_timeout: float = CONNECT_TIMEOUT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._allowed = frozenset(address for url in allow if (address := _address(urlsplit(url))))
+        self._allowed = frozenset(address for url in allow if (address := address_of(urlsplit(url))))
         self._connect_timeout = connect_timeout
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
         self._breakers: dict[Address, Breaker] = {}
@@ -198,7 +195,7 @@ class Client:
     ) -> aiohttp.ClientResponse:
         import aiohttp
 
-        url = _canonical(url)
+        url = canonical(url)
         parts = urlsplit(url)
         address = self._check(parts)
         breaker = self._breakers.setdefault(address, Breaker(self._clock))
@@ -217,7 +214,7 @@ class Client:
                 timeout=aiohttp.ClientTimeout(total=timeout, connect=connect),
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, _Refused):
+            if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, Refused):
                 raise NotAllowed(str(error.os_error)) from None
             breaker.failed()
             raise TemporaryError(
@@ -255,7 +252,7 @@ class Client:
             # A provider closes idle connections after some time; a request sent into a dying one has an unknown
             # outcome, so we let go first.
             connector = aiohttp.TCPConnector(
-                resolver=_guarded_resolver(self._may_be_private),
+                resolver=guarded_resolver(self._may_be_private),
                 limit=0,
                 limit_per_host=100,
                 keepalive_timeout=10,
@@ -268,10 +265,10 @@ class Client:
         return session
 
     def _may_be_private(self, address: Address) -> bool:
-        return address in self._allowed or address in _configured_addresses()
+        return address in self._allowed or address in configured()
 
     def _check(self, parts: SplitResult) -> Address:
-        address = _address(parts)
+        address = address_of(parts)
         if address is None:
             raise NotAllowed("Only http:// and https:// addresses with a host are called.\nCorrect the address.")
         # Names are checked when they are resolved; literal addresses are not resolved.
@@ -280,7 +277,7 @@ class Client:
         except ValueError:
             return address
         if not is_public(literal) and not self._may_be_private(address):
-            raise NotAllowed(_refusal(address[0]))
+            raise NotAllowed(refusal(address[0]))
         return address
 
 
@@ -322,44 +319,6 @@ class Breaker:
         self._failures += 1
         if self._failures >= self.limit:
             self._open_until = self._clock() + self.rest
-
-
-def is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Is it an address of the open internet? IPv6 forms that carry an IPv4 address are judged by that one."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in NAT64 or (inner is None and int(address) >> 32 == 0 and int(address) > 1):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-        if address.teredo is not None or address.is_site_local:
-            return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-class _Refused(OSError):
-    """All addresses of a name are private."""
-
-
-def _guarded_resolver(may_be_private: Callable[[Address], bool]) -> Any:
-    from aiohttp.abc import ResolveResult
-    from aiohttp.resolver import ThreadedResolver
-
-    class Guarded(ThreadedResolver):
-        """Resolves in a thread, as the system does, and keeps only public addresses."""
-
-        async def resolve(
-            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-        ) -> list[ResolveResult]:
-            found = await super().resolve(host, port, family)
-            if may_be_private((host.lower().rstrip("."), port)):
-                return found
-            public = [one for one in found if is_public(ipaddress.ip_address(one["host"]))]
-            if found and not public:
-                raise _Refused(_refusal(host))
-            return public
-
-    return Guarded()
 
 
 def _basic(auth: tuple[str, str]) -> dict[str, str]:
@@ -420,51 +379,5 @@ def _plain(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _refusal(host: str) -> str:
-    return f"{host} is a private or local address.\nOnly addresses named in the settings may be private."
-
-
 def _origin(parts: SplitResult) -> tuple[str, Address | None]:
-    return parts.scheme, _address(parts)
-
-
-def _canonical(url: str) -> str:
-    """The URL as aiohttp will read it. Unicode has digits and dots of its own, and ``①②⑦.0.0.1`` is called as 127.0.0.1."""
-    from yarl import URL
-
-    try:
-        return str(URL(url))
-    except ValueError:
-        raise NotAllowed("The address is not a valid URL.\nCorrect it.") from None
-
-
-def _address(parts: SplitResult) -> Address | None:
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if not host or parts.scheme not in ("http", "https"):
-        return None
-    return host.rstrip("."), port or (443 if parts.scheme == "https" else 80)
-
-
-@lru_cache(maxsize=1)
-def _addresses_of(urls: tuple[str, ...]) -> frozenset[Address]:
-    return frozenset(address for url in urls if (address := _address(urlsplit(url))))
-
-
-def _configured_addresses() -> frozenset[Address]:
-    """What the operator named in the environment, and in development this server, whose simulator plays the providers."""
-    from prosa.conf import settings  # pydantic takes its time; whoever only looks at a provider does not need it
-
-    known = settings()
-    urls = (
-        known.whatsapp_graph_url,
-        known.twilio_api_url,
-        known.public_url,
-        known.openai_base_url,
-        known.gemini_base_url,
-        known.anthropic_base_url,
-    )
-    ourselves = tuple(f"http://{host}:{known.port}" for host in ("127.0.0.1", "localhost")) if known.development else ()
-    return _addresses_of(urls + ourselves)
+    return parts.scheme, address_of(parts)
