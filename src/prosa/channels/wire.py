@@ -74,7 +74,9 @@ def string(value: Any) -> str:
     """Text; numbers as they are written; empty for anything else."""
     if isinstance(value, str):
         return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    if value is None or isinstance(value, bool):  # most often a key that is not there
+        return ""
+    return str(value) if isinstance(value, (int, float)) else ""
 
 
 def identifier(value: Any) -> str:
