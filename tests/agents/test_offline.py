@@ -91,3 +91,16 @@ async def test_hello_is_answered_with_hello(turn: Make, said: tuple[str, ...]) -
 async def test_more_than_hello_is_a_question(turn: Make, said: tuple[str, ...]) -> None:
     result = await runner.run(turn(said, model="offline", words=WORDS))
     assert result.trace["offline"] == "unknown"
+
+
+async def test_of_two_answers_that_fit_by_half_neither_is_said(turn: Make) -> None:
+    """ "Prazo para troca" shares a word with the delivery's answer and one with the exchange's: guessing is not honest."""
+    library = Library(ApprovedAnswer(1, "entrega", "Dois dias.", 0.5), ApprovedAnswer(2, "troca", "Sete dias.", 0.52))
+    result = await runner.run(turn("prazo para troca?", model="offline", approved=library, words=WORDS))
+    assert result.trace["offline"] == "unknown"
+
+
+async def test_of_two_answers_that_fit_wholly_the_first_is_said(turn: Make) -> None:
+    library = Library(ApprovedAnswer(1, "a", "Sim.", 1.0), ApprovedAnswer(2, "b", "Também.", 1.0))
+    result = await runner.run(turn(model="offline", approved=library, words=WORDS))
+    assert [reply.text for reply in result.replies] == ["Sim."]

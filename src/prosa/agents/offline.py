@@ -11,6 +11,9 @@ from prosa.contracts import ApprovedAnswer, Handoff, Json, Reply, Turn, TurnResu
 
 FLOOR = 0.5
 """Score under which an approved answer is not taken for the answer to the question: half of what was asked must be in it."""
+CLEAR = 0.9
+TIE = 0.05
+"""Answers closer to each other than this, and below ``CLEAR``, are a tie."""
 
 _WORDS = {
     "greeting": "Hello! How can we help you?",
@@ -36,16 +39,24 @@ def greets(turn: Turn) -> bool:
     return bool(_GREETS.fullmatch(handoff.folded(turn)))
 
 
+def _best(approved: Sequence[ApprovedAnswer]) -> ApprovedAnswer | None:
+    """The answer that plainly fits. When two fit equally and neither fully, nobody can tell which one was asked for."""
+    fitting = sorted((entry for entry in approved if entry.score >= FLOOR), key=lambda entry: -entry.score)
+    if len(fitting) > 1 and fitting[0].score < CLEAR and fitting[0].score - fitting[1].score < TIE:
+        return None
+    return fitting[0] if fitting else None
+
+
 def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
     """Bring in a person when our offer of one was accepted; else say the best of ``approved`` word by word, or that we do not know."""
-    best = max(approved, key=lambda entry: entry.score, default=None)
+    best = _best(approved)
     wish: Handoff | None = None
     trace: Json = {"sources": []}
     if handoff.accepted(turn, word(turn, "offer_person")):
         wish = Handoff("the customer accepted the offer of a person")
         text = word(turn, "handed_off")
         trace["offline"] = "handoff"
-    elif best is not None and best.score >= FLOOR and best.answer.strip():
+    elif best is not None and best.answer.strip():
         text = best.answer.strip()
         trace = {"offline": "approved", "sources": [best.id]}
     elif greets(turn):

@@ -58,7 +58,7 @@ ANSWERS = (
         "Entregamos! Em São Paulo, por motoboy: R$ 15,00, no mesmo dia para pedidos até as 14h. Para o resto do Brasil, pelos Correios, de 3 a 8 dias úteis. Acima de R$ 250,00 o frete é grátis.",
     ),
     (
-        "Posso trocar?; Como faço uma troca?; Como devolver?; Qual a política de troca?; Chegou quebrado; Veio com defeito",
+        "Posso trocar?; Como faço uma troca?; Qual o prazo para trocar?; Como devolver?; Qual a política de troca?; Chegou quebrado; Veio com defeito",
         "Você pode devolver em até 7 dias corridos depois de receber, com o produto sem uso. Se chegou com defeito, envie uma foto em até 30 dias e mandamos outro sem custo.",
     ),
     (
