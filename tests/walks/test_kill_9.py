@@ -9,6 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from tests.cli.installation import free_port
 from tests.walks.payloads import said
 from tests.walks.street import TOKENS, Street
 
@@ -61,7 +62,7 @@ async def _calm(street: Street) -> None:
 
 
 async def test_load_with_web_worker_and_postgres_killed(data_dir: Path):
-    async with Street(data_dir, 8801) as street:
+    async with Street(data_dir, free_port()) as street:
         load = asyncio.create_task(_customers(street, 15, 20))
         for victim in ("worker1", "web", "postgres", "worker2", "worker1"):
             await asyncio.sleep(1.2)
@@ -75,7 +76,7 @@ async def test_load_with_web_worker_and_postgres_killed(data_dir: Path):
 
 async def test_a_worker_that_stands_still_and_one_that_is_asked_to_go(data_dir: Path):
     """SIGSTOP is no death: nobody waits for its conversations longer than its silence. SIGTERM drains."""
-    async with Street(data_dir, 8802) as street:
+    async with Street(data_dir, free_port()) as street:
         load = asyncio.create_task(_customers(street, 10, 8))
         await asyncio.sleep(1)
         frozen = street.processes["worker1"]
