@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary
 import orjson
 
 from prosa.addresses import Address, Refused, address_of, canonical, configured, guarded_resolver, is_public, refusal
+from prosa.breaker import Breaker
 from prosa.contracts import Json
 from prosa.errors import NotAllowed, ProsaError, TemporaryError, TooLarge, UnknownOutcome
 
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 5.0
 TOTAL_TIMEOUT = 20.0
 BODY_LIMIT = 4 * 1024 * 1024
+REST = 5.0
+"""Seconds a host is left alone that could not be reached five times in a row."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -198,8 +201,12 @@ class Client:
         url = canonical(url)
         parts = urlsplit(url)
         address = self._check(parts)
-        breaker = self._breakers.setdefault(address, Breaker(self._clock))
-        breaker.before(address[0])
+        breaker = self._breakers.setdefault(address, Breaker(open_seconds=REST, clock=self._clock))
+        if not breaker.allows():
+            raise TemporaryError(
+                f"{address[0]} could not be reached several times in a row.\nIt rests for a moment.",
+                retry_after=breaker.rest or REST,
+            )
         started = time.perf_counter()
         # Below the total, so that running out of it is always after the connection stood.
         connect = min(self._connect_timeout, timeout * 0.9)
@@ -229,10 +236,12 @@ class Client:
             ) from None
         except Exception as error:
             if _is_network(error):
-                breaker.worked()
+                breaker.succeeded()  # it took the connection
                 raise _lost(method, address[0], error) from error
             raise
-        breaker.worked()
+        finally:
+            breaker.abandoned()
+        breaker.succeeded()
         log.debug(
             "%s %s%s -> %d in %.0f ms",
             method,
@@ -279,46 +288,6 @@ class Client:
         if not is_public(literal) and not self._may_be_private(address):
             raise NotAllowed(refusal(address[0]))
         return address
-
-
-class Breaker:
-    """Stops calling a host that cannot be reached: after ``limit`` failures in a row it refuses for ``rest`` seconds.
-
-    Then one call is let through; its fate decides.
-    """
-
-    limit = 5
-    rest = 5.0
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._failures = 0
-        self._open_until = 0.0
-
-    def before(self, host: str) -> None:
-        """Refuse when open.
-
-        :raises TemporaryError: with ``retry_after``.
-        """
-        if self._failures < self.limit:
-            return
-        left = self._open_until - self._clock()
-        if left > 0:
-            raise TemporaryError(
-                f"{host} could not be reached {self._failures} times in a row.\nIt rests for a moment.",
-                retry_after=left,
-            )
-        self._open_until = self._clock() + self.rest
-
-    def worked(self) -> None:
-        """The host accepted a connection."""
-        self._failures = 0
-
-    def failed(self) -> None:
-        """The host could not be reached."""
-        self._failures += 1
-        if self._failures >= self.limit:
-            self._open_until = self._clock() + self.rest
 
 
 def _basic(auth: tuple[str, str]) -> dict[str, str]:

@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(
     ("arguments", "variables", "expected"),
     [
-        (["nonsense"], {}, "No such command"),
+        (["nonsense"], {}, "prosa: No such command 'nonsense'. Try --help.\n"),
+        (["doctor", "--nonsense"], {}, "prosa: No such option: --nonsense. Try --help.\n"),
+        (["bench"], {}, "prosa: Missing argument 'name'. Try --help.\n"),
+        ([], {}, "prosa [OPTIONS] COMMAND"),
         (["up", "--port", "70000"], {}, "--port"),
         (["worker", "--concurrency", "0"], {}, "--concurrency"),
         (["up"], {"PROSA_PORT": "many"}, "PROSA_PORT"),
@@ -43,6 +46,8 @@ def test_wrong_use(arguments, variables, expected, data_dir):
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr + done.stdout
     assert expected is None or expected in done.stderr
+    if expected is not None and expected.endswith("\n"):
+        assert done.stderr == expected
 
 
 def test_help_loads_nothing_heavy():

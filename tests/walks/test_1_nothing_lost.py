@@ -260,6 +260,40 @@ async def test_a_locked_conversation_is_no_reason_to_lose_a_message(house: House
     assert house.webhooks() == ["ok", "ok"]
 
 
+END = "UPDATE prosa_conversations_conversation SET state = 'resolved', epoch = epoch + 1"
+DELETE = (
+    "DELETE FROM prosa_conversations_message; DELETE FROM prosa_conversations_event;"
+    " DELETE FROM prosa_conversations_dispatch; DELETE FROM prosa_conversations_conversation"
+)
+
+
+@pytest.mark.parametrize("ending", [END, DELETE], ids=["resolved", "deleted"])
+async def test_a_conversation_that_ends_while_a_message_arrives(house: House, ending: str):
+    """The door has seen it open and meets it ended: the message opens it again, or another one."""
+    assert await house.post(said("um", "1")) == 200
+    with psycopg.connect(house.dsn) as other:
+        other.execute(ending)
+        arriving = asyncio.create_task(house.post(said("dois", "2")))
+        await house.until(lambda: house.one("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        other.commit()
+        assert await arriving == 200
+    found = house.rows(
+        "SELECT m.text, c.state FROM prosa_conversations_message m"
+        " JOIN prosa_conversations_conversation c ON c.id = m.conversation_id ORDER BY m.id"
+    )
+    assert found[-1] == ("dois", "bot")
+    assert house.one("SELECT count(*) FROM prosa_conversations_message") == len(found)
+    await house.work()
+    await house.until(lambda: "dois" in str(house.mind.asked()))
+
+
+async def test_no_conversation_is_deleted_below_its_messages(house: House):
+    await house.post(said("um", "1"))
+    house.do("DELETE FROM prosa_conversations_event; DELETE FROM prosa_conversations_dispatch")
+    with pytest.raises(psycopg.errors.ForeignKeyViolation, match="has messages"):
+        house.do("DELETE FROM prosa_conversations_conversation")
+
+
 async def test_unparsed_and_unrouted_are_replayed_after_the_fix(house: House, monkeypatch: pytest.MonkeyPatch):
     await house.work()
 

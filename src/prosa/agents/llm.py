@@ -23,8 +23,8 @@ from pydantic_ai.providers import Provider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-from prosa.agents.breaker import Breaker
 from prosa.agents.completions import Completions
+from prosa.breaker import Breaker
 from prosa.conf import settings
 from prosa.errors import ConfigurationError
 

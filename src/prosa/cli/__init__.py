@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from prosa.errors import ConfigurationError
 
@@ -35,11 +36,15 @@ NO_DEMO = typer.Option("--no-demo", help="Without the demo business and its simu
 def main() -> None:
     """Run the command line. Whatever the user can put right ends in one sentence and exit code 2, never in a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        said = error.format_message()  # one line, or the whole help page where no command was named
+        sys.stderr.write(f"{said}\n" if "\n" in said else f"prosa: {said.rstrip('.')}. Try --help.\n")
+        sys.exit(error.exit_code)
     except ConfigurationError as error:
         sys.stderr.write(f"prosa: {error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
 
 

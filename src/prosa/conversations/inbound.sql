@@ -19,8 +19,14 @@ WITH e AS MATERIALIZED (
     LEFT JOIN prosa_contacts_identity i2 ON i2.business_id = x.business_id AND i2.key = x.key2
     LEFT JOIN prosa_conversations_conversation c
         ON c.inbox_id = x.inbox_id AND c.contact_id = i1.contact_id AND c.state <> 'resolved'
+), locked AS MATERIALIZED (
+    -- Before anything is written: what was ended or deleted meanwhile falls out here, and nothing can be deleted below its
+    -- new messages. A foreign key would look up the same rows once more (messages have none, see models.Message).
+    SELECT c.id FROM prosa_conversations_conversation c
+    WHERE c.id IN (SELECT conversation_id FROM m) AND c.state <> 'resolved'
+    ORDER BY c.id FOR NO KEY UPDATE
 ), strangers AS MATERIALIZED (
-    SELECT DISTINCT event FROM m WHERE NOT known OR conversation_id IS NULL
+    SELECT DISTINCT event FROM m WHERE NOT known OR conversation_id IS NULL OR conversation_id NOT IN (SELECT id FROM locked)
 ), stored AS (
     INSERT INTO prosa_conversations_webhookevent (id, inbox_id, kind, body, content_type, outcome, error, receipts)
     SELECT id, inbox_id, kind, body, content_type, outcome, error, receipts FROM e
@@ -50,16 +56,13 @@ WITH e AS MATERIALIZED (
            now() + max(m.quiet) * interval '1 ms' AS quiet_until, now() + max(m.max_quiet) * interval '1 ms' AS burst_until
     FROM fresh JOIN m USING (inbox_id, provider_id)
     GROUP BY fresh.conversation_id
-), locked AS MATERIALIZED (
-    SELECT c.id, news.* FROM prosa_conversations_conversation c JOIN news ON news.conversation_id = c.id
-    ORDER BY c.id FOR NO KEY UPDATE OF c
 ), touched AS (
     -- RETURNING hands on what the lanes need: joining CTEs again would compare every row with every other.
     UPDATE prosa_conversations_conversation c
     SET unread = c.unread + l.messages, last_inbound_id = greatest(c.last_inbound_id, l.last_id),
         last_inbound_at = greatest(c.last_inbound_at, l.last_at)
-    FROM locked l
-    WHERE c.id = l.id
+    FROM news l
+    WHERE c.id = l.conversation_id
     RETURNING c.id, c.state, l.wakes, l.quiet_until, l.burst_until
 ), work AS (
     INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at, burst_until)

@@ -49,6 +49,7 @@ SELECT c.id, c.business_id, c.inbox_id, %(event_id)s, 'out', 'owner_phone', %(ki
 FROM prosa_contacts_identity i
 JOIN prosa_conversations_conversation c ON c.contact_id = i.contact_id AND c.inbox_id = %(inbox_id)s AND c.state <> 'resolved'
 WHERE i.business_id = %(business_id)s AND i.key = %(key)s
+FOR KEY SHARE OF c
 ON CONFLICT (inbox_id, provider_id) DO NOTHING
 RETURNING id, conversation_id
 

@@ -105,8 +105,6 @@ class Turns:
         inbox = self._inboxes.get(context.inbox_id)
         if inbox is None:
             return Release(again_in=60, error="The inbox is not in service: see `prosa doctor`.")
-        if self._inboxes.get(context.inbox_id) is None:
-            return Release(again_in=60, error="The inbox is not in service: see `prosa doctor`.")
         if context.blocked:
             await self._settle(context, context.waiting, "blocked")
             return Release()

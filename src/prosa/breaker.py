@@ -24,6 +24,11 @@ class Breaker:
         self._probing = False
 
     @property
+    def rest(self) -> float:
+        """Seconds until a request may be tried; 0 when one may be sent now."""
+        return max(0.0, self._opened_at + self._open_seconds - self._clock()) if self.open else 0.0
+
+    @property
     def open(self) -> bool:
         """True from the last failure too many until the next success."""
         return self._failures >= self._limit

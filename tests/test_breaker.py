@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from prosa.agents.breaker import Breaker
+from prosa.breaker import Breaker
 
 
 class Clock:
