@@ -294,6 +294,18 @@ async def test_no_conversation_is_deleted_below_its_messages(house: House):
         house.do("DELETE FROM prosa_conversations_conversation")
 
 
+async def test_a_business_switched_on_again_answers_what_waits(house: House):
+    house.do("UPDATE prosa_business_business SET active = false")
+    await house.work()
+    await house.post(said("tem alguém?", "1"))
+    await house.quiet()
+    assert not house.mind.turns
+    assert house.pending() == 1
+    house.do("UPDATE prosa_business_business SET active = true")
+    await house.until(lambda: house.pending() == 0)
+    assert "tem alguém?" in str(house.mind.asked())
+
+
 async def test_unparsed_and_unrouted_are_replayed_after_the_fix(house: House, monkeypatch: pytest.MonkeyPatch):
     await house.work()
 
