@@ -283,6 +283,23 @@ class ApprovedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of the business's knowledge that may answer a question. ``score`` in 0..1, ``date`` as the source gives it.
+
+    ``section`` is the heading it stands under, ``url`` where a person can read on, ``language`` pt, es or en.
+    """
+
+    chunk_id: int
+    title: str
+    section: str
+    text: str
+    score: float
+    url: str = ""
+    date: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Handoff:
     """The wish to pass a conversation to people. ``turns.finish`` carries it out."""
 
@@ -298,13 +315,61 @@ class Reply:
     options: tuple[Option, ...] = ()
 
 
+Risk = Literal["read", "write", "destructive"]
+IdentityLevel = Literal["anonymous", "number", "verified"]
+IDENTITY_LEVELS: tuple[IdentityLevel, ...] = ("anonymous", "number", "verified")
+"""How surely we know who writes, weakest first: not at all, by a number the channel proves, by a proof beyond it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool found or did, as text for the model. ``sources`` are the passages it stands on.
+
+    ``error``: it did not work; ``text`` then says so in words the model may repeat.
+    """
+
+    text: str
+    sources: tuple[Passage, ...] = ()
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What a tool knows beside its arguments: the turn, and the model's name for this call (unique within the turn)."""
+
+    turn: Turn
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something a model may call. Who the customer is never stands in ``schema``: ``run`` was made knowing it.
+
+    ``schema``: the JSON schema (type object) of the arguments, checked before ``run`` sees them.
+    ``risk``: ``read`` changes nothing and may run beside others; ``write`` changes something that can be undone;
+    ``destructive`` cannot be undone and is not offered to a model until the customer's confirmation can be asked for.
+    ``identity``: the least the turn must know of the customer for the tool to be offered at all.
+    """
+
+    name: str
+    description: str
+    schema: Json
+    run: Callable[[ToolContext, Json], Awaitable[ToolResult]]
+    risk: Risk = "read"
+    identity: IdentityLevel = "anonymous"
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """All an agent may know when it answers: no ids it could leak, no connection it could hold.
 
     ``question`` holds every unanswered message, oldest first; ``history`` what came before, oldest first.
     Deadlines in seconds. ``words`` are the business's fixed sentences in the customer's language
-    (keys: ``unknown``, ``offer_person``). ``approved`` looks up approved answers.
+    (keys: ``unknown``, ``offer_person``). ``approved`` looks up approved answers, ``passages`` knowledge, best first.
+    ``identity`` is how surely the customer is known, ``customer_number`` their number when the channel shows it.
+    At most ``max_requests`` answers of models and ``max_tool_calls`` calls of tools a turn; ``tool_deadline`` is for
+    each tool. ``before_write`` is called once, just before the first write tool runs: from then on the turn should not be
+    cancelled because of newer messages.
     """
 
     business_name: str
@@ -323,6 +388,14 @@ class Turn:
     turn_deadline: float = 60.0
     words: Mapping[str, str] = field(default_factory=dict)
     approved: Callable[[str], Awaitable[Sequence[ApprovedAnswer]]] | None = None
+    passages: Callable[[str], Awaitable[Sequence[Passage]]] | None = None
+    tools: tuple[Tool, ...] = ()
+    identity: IdentityLevel = "anonymous"
+    customer_number: str = ""
+    max_requests: int = 6
+    max_tool_calls: int = 12
+    tool_deadline: float = 10.0
+    before_write: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,8 +414,9 @@ class TurnResult:
     """What an agent proposes. Conversations decide whether any of it happens.
 
     ``model`` is the one that answered (``offline`` when none did). ``trace`` explains: attempts per model with
-    error and time, sources, sizes. ``stages`` are milliseconds per stage. ``wrote`` is True when a write tool ran,
-    after which a newer message may no longer cancel the answer.
+    error and time, sources, sizes, tool calls, rejected drafts. ``resolved`` is the wish to close the conversation, with
+    what was settled; ``facts`` what is worth remembering of the customer; ``sources`` the passages that were read.
+    ``stages`` are milliseconds per stage. ``wrote`` is True when a write tool ran, after which a newer message may no longer cancel the answer.
     """
 
     replies: tuple[Reply, ...]
@@ -353,3 +427,6 @@ class TurnResult:
     error: str = ""
     trace: Json = field(default_factory=dict)
     stages: Mapping[str, float] = field(default_factory=dict)
+    resolved: str | None = None
+    facts: tuple[str, ...] = ()
+    sources: tuple[Passage, ...] = ()
