@@ -13,6 +13,7 @@ APPS = (
     "procrastinate.contrib.django",
     "prosa",
     "prosa.business",
+    "prosa.costs",
     "prosa.contacts",
     "prosa.channels",
     "prosa.knowledge",

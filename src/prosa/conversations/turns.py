@@ -40,6 +40,7 @@ from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.models import Lane, State
 from prosa.conversations.states import Move
 from prosa.conversations.words import words
+from prosa.costs import gate, ledger
 from prosa.http import Client
 from prosa.knowledge import search
 from prosa.postgres.connections import Connection, Pool, fetch_all, fetch_one
@@ -86,6 +87,8 @@ class Context:
     to: tuple[Identity, ...]
     waiting: tuple[_Waiting, ...]
     turn: Turn
+    standing: gate.Standing
+    verdict: gate.Verdict
     started: datetime
     clock: float = field(default_factory=time.perf_counter)
 
@@ -140,7 +143,7 @@ class Turns:
                 {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
             )
         (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, version, identities) = row  # fmt: skip
+         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, version, identities, spending, talked) = row  # fmt: skip
         waiting = sorted(
             (
                 _Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "")
@@ -154,6 +157,8 @@ class Turns:
         )
         inbox = self._inboxes.get(inbox_id)
         settings = conf.settings()
+        standing = gate.read(spending, talked)
+        verdict = gate.judge(standing)
         turn = Turn(
             business_name=business,
             locale=locale,
@@ -175,7 +180,8 @@ class Turns:
         )
         return Context(
             conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
-            timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), turn, started, clock,
+            timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), gate.apply(turn, verdict, standing),
+            standing, verdict, started, clock,
         )  # fmt: skip
 
     def _approved(self, business_id: int) -> Callable[[str], Awaitable[Sequence[ApprovedAnswer]]]:
@@ -192,7 +198,12 @@ class Turns:
         async with presence.typing(self._client, inbox, context.to, context.waiting[-1].provider_id):
             if any(asks_for_person(each.line.text) for each in context.waiting):
                 return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
-            return await self._ask(claim, context)
+            if context.verdict.step is gate.Step.HANDOFF:
+                return _over_budget(context)
+            result = await self._ask(claim, context)
+            # With no model to ask, a question that no approved answer fits is a person's; offering one would only delay it.
+            saved = context.verdict.step is gate.Step.APPROVED_ONLY
+            return _over_budget(context) if saved and result and result.trace.get("offline") == "unknown" else result
 
     async def _ask(self, claim: Claim, context: Context) -> TurnResult | None:
         thinking = asyncio.ensure_future(self._think(context.turn))
@@ -256,6 +267,8 @@ class Turns:
                 )
                 epoch = moved[1] if moved else epoch
                 await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})
+            if context.verdict.step is not gate.Step.NORMAL:
+                await ledger.notice(connection, context.business_id, context.standing.day, context.verdict)
             said = bubbles if outcome == "answered" else []
             stages = {
                 **stages,
@@ -363,6 +376,11 @@ def _judge(context: Context, claim: Claim, result: TurnResult | None, *, state: 
     return "answered" if result.replies or result.handoff else "silent"
 
 
+def _over_budget(context: Context) -> TurnResult:
+    """Pass the conversation to people because nothing may be spent on it, and say so. Costs nothing."""
+    return TurnResult((Reply(words(context.locale)["over_budget"]),), model="", handoff=Handoff("budget"))
+
+
 def _columns(bubbles: Sequence[OutboundMessage]) -> dict[str, Any]:
     return {
         "kinds": Texts([bubble.kind for bubble in bubbles]),
@@ -389,9 +407,13 @@ def _record(
         "output_tokens": usage.output_tokens if usage else 0,
         "requests": usage.requests if usage else 0,
         "cost": usage.cost if usage else None,
+        "day": context.standing.day,
+        "used": ledger.packed([ledger.Entry(result.model, result.usage)]) if result else None,
         "guideline_version": context.turn.guideline_version,
         "stages": json.dumps({key: round(value, 2) for key, value in stages.items()}),
-        "trace": sql.jsonb(result.trace if result else {}),
+        "trace": sql.jsonb(
+            {**(result.trace if result else {}), "budget": gate.trace(context.verdict, context.standing)}
+        ),
         "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),
         "error": sql.clean(result.error if result else "").decode(),
     }

@@ -4,11 +4,16 @@
 SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, ct.blocked_at IS NOT NULL,
        b.name, b.locale, b.timezone, b.active, b.model, b.fallback_models, b.request_deadline_s, b.turn_deadline_s,
        b.history_tokens, b.max_age_hours, b.wait_notice_minutes, coalesce(g.text, ''), coalesce(g.version, 0),
-       (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id)
+       (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id),
+       k.standing,
+       CASE WHEN num_nonnulls(l.conversation_soft, l.conversation_hard, l.turn_soft, l.turn_hard) > 0 THEN
+           (SELECT ARRAY[sum(t.cost), max(t.cost)] FROM prosa_conversations_turn t WHERE t.conversation_id = c.id) END
 FROM prosa_conversations_conversation c
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 JOIN prosa_business_business b ON b.id = c.business_id
 LEFT JOIN prosa_business_guideline g ON g.business_id = b.id
+LEFT JOIN prosa_costs_budget l ON l.business_id = b.id
+CROSS JOIN LATERAL prosa_costs_standing(b.id) AS k(standing)
 WHERE c.id = %(conversation_id)s
 
 -- name: lines
@@ -34,13 +39,16 @@ WHERE c.id = %(conversation_id)s AND d.id = %(dispatch_id)s
 FOR NO KEY UPDATE OF c, d
 
 -- name: finish
--- The turn, its bubbles in order, the messages it answered, the delivery's wake-up, and the end of our claim.
-WITH turn AS (
+-- What it used goes to the ledger; the turn, its bubbles in order, the messages it answered, the delivery's wake-up, and
+-- the end of our claim.
+WITH booked AS MATERIALIZED (
+    SELECT prosa_costs_book(%(business_id)s, %(day)s, %(conversation_id)s, %(used)s::jsonb) AS cost
+), turn AS (
     INSERT INTO prosa_conversations_turn
         (conversation_id, business_id, outcome, started_at, model, input_tokens, output_tokens, requests, cost, guideline_version,
          stages, trace, draft, error)
     VALUES (%(conversation_id)s, %(business_id)s, %(outcome)s, %(started_at)s, %(model)s, %(input_tokens)s, %(output_tokens)s,
-            %(requests)s, %(cost)s, %(guideline_version)s, %(stages)s::jsonb, %(trace)s::jsonb, %(draft)s, %(error)s)
+            %(requests)s, coalesce((SELECT booked.cost FROM booked), %(cost)s), %(guideline_version)s, %(stages)s::jsonb, %(trace)s::jsonb, %(draft)s, %(error)s)
     RETURNING id
 ), said AS (
     INSERT INTO prosa_conversations_message

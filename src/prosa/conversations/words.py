@@ -19,5 +19,8 @@ def words(locale: str) -> dict[str, str]:
             "handed_off": _(
                 "All right, I'm passing you on to someone from our team. You can keep writing here; they will see everything."
             ),
+            "over_budget": _(
+                "I can't answer this by myself right now, so I'm passing you on to someone from our team. You can keep writing here; they will see everything."
+            ),
             "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
         }

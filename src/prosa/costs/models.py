@@ -1,0 +1,179 @@
+"""What models cost, what was spent, and how much may be. All money is in US dollars, as providers bill it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from prosa import conf
+from prosa.business.models import Business
+
+FROM_CATALOGUE, BY_PERSON = "genai-prices", "person"
+
+
+def _price(label: Any, **more: Any) -> models.DecimalField[Any, Any]:
+    return models.DecimalField(
+        label, max_digits=14, decimal_places=6, validators=[MinValueValidator(Decimal(0))], **more
+    )
+
+
+def _limit(label: Any) -> models.DecimalField[Any, Any]:
+    return models.DecimalField(
+        label, max_digits=12, decimal_places=4, null=True, blank=True, validators=[MinValueValidator(Decimal(0))]
+    )
+
+
+class ModelPrice(models.Model):
+    """The price of a model from a day on. What a person entered goes before what the catalogue says."""
+
+    pattern = models.CharField(
+        _("model"),
+        max_length=200,
+        help_text=_(
+            "provider:model, as the business names it; * stands for anything, for example openai*:gpt-4.1-mini*."
+        ),
+    )
+    input = _price(_("input (US$ per million tokens)"))
+    output = _price(_("output (US$ per million tokens)"), default=Decimal(0))
+    cached = _price(
+        _("cached input (US$ per million tokens)"), null=True, blank=True, help_text=_("Empty: the same as input.")
+    )
+    valid_from = models.DateField(_("valid from"))
+    source = models.CharField(
+        _("source"),
+        max_length=20,
+        default=BY_PERSON,
+        editable=False,
+        choices=[(FROM_CATALOGUE, _("catalogue")), (BY_PERSON, _("entered by a person"))],
+    )
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    updated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("updated by"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+
+    class Meta:
+        verbose_name = _("model price")
+        verbose_name_plural = _("model prices")
+        constraints = [
+            models.UniqueConstraint(fields=["pattern", "valid_from"], name="prosa_price_once_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return self.pattern
+
+
+class UsageDay(models.Model):
+    """What one model did for one business on one day of its time zone. Written by ``prosa_costs_book`` (see ``ledger``).
+
+    ``cost`` is what is known; ``unpriced_requests`` were made to a model without a price and are not in it. ``slot``
+    spreads one day over several rows, so that answers of different conversations do not wait for each other's commit.
+    """
+
+    business = models.ForeignKey(Business, db_index=False, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField(_("day"))
+    model = models.CharField(_("model"), max_length=200)
+    purpose = models.CharField(_("purpose"), max_length=20)
+    slot = models.SmallIntegerField(db_default=0)
+    requests = models.IntegerField(_("model requests"), db_default=0)
+    input_tokens = models.BigIntegerField(_("tokens in"), db_default=0)
+    output_tokens = models.BigIntegerField(_("tokens out"), db_default=0)
+    cached_tokens = models.BigIntegerField(db_default=0)
+    cost = models.DecimalField(_("cost (US$)"), max_digits=16, decimal_places=8, null=True)
+    unpriced_requests = models.IntegerField(db_default=0)
+
+    class Meta:
+        verbose_name = _("usage of a day")
+        verbose_name_plural = _("usage per day")
+        constraints = [
+            models.UniqueConstraint(fields=["business", "day", "model", "purpose", "slot"], name="prosa_usage_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.model} {self.purpose}"
+
+
+class Budget(models.Model):
+    """How much a business may spend. An empty limit is no limit. ``gate`` says what happens at each."""
+
+    APPROVED, HANDOFF = "approved", "handoff"
+
+    business = models.OneToOneField(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="budget"
+    )
+    day_soft = _limit(_("a day: save from (US$)"))
+    day_hard = _limit(_("a day: at most (US$)"))
+    conversation_soft = _limit(_("a conversation: save from (US$)"))
+    conversation_hard = _limit(_("a conversation: at most (US$)"))
+    turn_soft = _limit(_("an answer: cheaper model from (US$)"))
+    turn_hard = _limit(_("an answer: shorter context from (US$)"))
+    cheap_model = models.CharField(
+        _("cheaper model"),
+        max_length=200,
+        blank=True,
+        help_text=_("provider:model, used when saving. Empty uses the business's first fallback model."),
+    )
+    at_limit = models.CharField(
+        _("when nothing is left"),
+        max_length=10,
+        default=APPROVED,
+        choices=[
+            (APPROVED, _("Approved answers; a person where none fits")),
+            (HANDOFF, _("A person, at once")),
+        ],
+    )
+
+    class Meta:
+        verbose_name = _("budget")
+        verbose_name_plural = _("budgets")
+
+    def __str__(self) -> str:
+        return str(self.business)
+
+    def clean(self) -> None:
+        """A limit to save from lies below the one it saves for, and the cheaper model can be asked."""
+        for scope in ("day", "conversation", "turn"):
+            soft, hard = getattr(self, f"{scope}_soft"), getattr(self, f"{scope}_hard")
+            if soft is not None and hard is not None and soft > hard:
+                raise ValidationError({f"{scope}_soft": _("This must not be more than the limit it saves for.")})
+        self.cheap_model = self.cheap_model.strip()
+        if self.cheap_model and not conf.names_model(self.cheap_model):
+            raise ValidationError(
+                {
+                    "cheap_model": _("Write provider:model with one of %(providers)s, or offline.")
+                    % {"providers": ", ".join(conf.MODEL_PROVIDERS)}
+                }
+            )
+
+
+class BudgetNotice(models.Model):
+    """The first time in a day that a limit changed how a business answers. Shown on the dashboard and by ``prosa doctor``."""
+
+    business = models.ForeignKey(Business, db_index=False, on_delete=models.CASCADE, related_name="+")
+    day = models.DateField(_("day"))
+    step = models.CharField(_("step"), max_length=16)
+    scope = models.CharField(_("limit"), max_length=16)
+    spent = models.DecimalField(_("spent (US$)"), max_digits=16, decimal_places=8)
+    created_at = models.DateTimeField(_("when"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("budget notice")
+        verbose_name_plural = _("budget notices")
+        constraints = [
+            models.UniqueConstraint(fields=["business", "day", "step", "scope"], name="prosa_budget_notice_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.step}"
