@@ -1,0 +1,79 @@
+"""Whether the figures of a draft stand in what the turn knows.
+
+A model may word an answer; it may not invent a price, a date or a telephone number. Every figure that matters must
+occur in the evidence: results of tools, passages, approved answers, guidelines, what was said before, the
+customer's own words. Pure; what to do about a miss is the runner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prosa.agents.figures import Figure, Key, digits, figures
+
+_SHORTEST_ID = 3  # digits from which a bare number is a price, a house or an order and no counting word
+_PHONE_TAIL = 8  # digits two writings of one telephone number share at least: without country and area
+_YEAR = range(1900, 2101)
+
+
+def unsupported(draft: str, evidence: Iterable[str], *, month_first: bool = False) -> tuple[str, ...]:
+    """The figures of ``draft``, as written, that no text of ``evidence`` bears out; each once, in the draft's order.
+
+    A number with a unit (``R$ 30``, ``30 dias``, ``30 %``) is borne out by the same number with the same unit or
+    with none. Bare numbers of one or two digits count things and are not looked at.
+    """
+    wanted = [figure for figure in figures(draft, month_first=month_first) if _matters(figure)]
+    if not wanted:
+        return ()
+    known: set[Key] = set()
+    runs: set[str] = set()
+    for text in evidence:
+        for figure in figures(text, month_first=month_first):
+            known |= figure.keys
+            runs.add(digits(figure.shown))
+    missing = [figure.shown for figure in wanted if not _borne_out(figure, known, runs)]
+    return tuple(dict.fromkeys(missing))
+
+
+def hint(missing: tuple[str, ...]) -> str:
+    """What to tell the model about a rejected draft: which figures, never which would be right."""
+    listed = ", ".join(missing[:10])
+    return (
+        f"Your draft was not sent. These figures stand in nothing you were given: {listed}. "
+        "Write the answer again with figures from the guidelines, the approved answers or a tool's result only; "
+        "look them up if a tool can. When you cannot, say that you do not know and offer to bring in a person."
+    )
+
+
+def _matters(figure: Figure) -> bool:
+    kind = figure.kind
+    return kind != "bare" or len(digits(figure.shown)) >= _SHORTEST_ID or any(mark in figure.shown for mark in ".,")
+
+
+def _borne_out(figure: Figure, known: set[Key], runs: set[str]) -> bool:
+    kinds = {kind for kind, _ in figure.keys}
+    if "date" in kinds:
+        # A draft that adds a year nobody named is as wrong as another day.
+        return figure.keys <= known
+    if figure.keys & known:
+        return True
+    if "phone" in kinds:
+        return any(_same_phone(value, run) for _, value in figure.keys for run in runs)
+    values = {value for kind, value in figure.keys if kind != "time"}
+    if any(("bare", value) in known for value in values):
+        return True
+    if "time" in kinds and any(
+        ("hour", value.removesuffix(":00")) in known or ("bare", value.removesuffix(":00")) in known
+        for kind, value in figure.keys
+        if kind == "time" and value.endswith(":00")
+    ):
+        return True
+    if "bare" in kinds:
+        numbers = {value for _, value in known}
+        return bool(values & numbers) or digits(figure.shown) in runs
+    return False
+
+
+def _same_phone(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return len(short) >= _PHONE_TAIL and long.endswith(short)
