@@ -125,6 +125,29 @@ class Settings(BaseSettings):
         validation_alias=_env("PROSA_FALLBACK_MODELS"),
         description="Tried in order when the first fails, comma-separated.",
     )
+    transcription_model: str = Field(
+        "",
+        validation_alias=_env("PROSA_TRANSCRIPTION_MODEL"),
+        description="Writes down customers' voice notes: e.g. openai:gpt-4o-mini-transcribe or google:gemini-2.5-flash; empty = nobody does.",
+    )
+    speech_model: str = Field(
+        "",
+        validation_alias=_env("PROSA_SPEECH_MODEL"),
+        description="Speaks replies as voice notes: e.g. openai:gpt-4o-mini-tts; empty = replies are only written.",
+    )
+    embedding_model: str = Field(
+        "",
+        validation_alias=_env("PROSA_EMBEDDING_MODEL"),
+        description="Vectors for knowledge search: openai:NAME, google:NAME, local:all-minilm-l6-v2; empty = full text alone.",
+    )
+    qdrant_url: str = Field(
+        "",
+        validation_alias=_env("PROSA_QDRANT_URL"),
+        description="Qdrant that keeps the vectors; empty = PostgreSQL with pgvector.",
+    )
+    qdrant_api_key: SecretStr = Field(
+        SecretStr(""), validation_alias=_env("PROSA_QDRANT_API_KEY"), description="Key for Qdrant, when it wants one."
+    )
     openai_api_key: SecretStr = Field(
         SecretStr(""), validation_alias=_env("OPENAI_API_KEY"), description="Key for OpenAI or a compatible server."
     )
@@ -230,6 +253,15 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("transcription_model", "speech_model")
+    @classmethod
+    def _voice(cls, value: str) -> str:
+        # Plug-ins bring transcribers of their own, so only the form can be checked here.
+        provider, _, model = value.strip().partition(":")
+        if value.strip() and not (provider and model):
+            raise ValueError("must be provider:model, e.g. openai:gpt-4o-mini-transcribe, or empty")
+        return value.strip()
 
     @field_validator("log_level")
     @classmethod

@@ -27,3 +27,12 @@ def channel_providers() -> Iterable[Any]:
 def doctor_checks() -> Iterable[Finding]:
     """Look at what you own and report it, one :class:`~prosa.contracts.Finding` a line. The database is reachable."""
     raise NotImplementedError
+
+
+@hookspec
+def transcribers() -> Iterable[Any]:
+    """What can write down a voice note: instances of ``prosa.agents.speech.Transcriber``.
+
+    The one whose ``provider`` stands before the colon of ``PROSA_TRANSCRIPTION_MODEL`` is asked.
+    """
+    raise NotImplementedError

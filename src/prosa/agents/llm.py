@@ -29,6 +29,7 @@ from prosa.conf import settings
 from prosa.errors import ConfigurationError
 
 OPENAI = "https://api.openai.com/v1"
+GEMINI = "https://generativelanguage.googleapis.com"
 COMPATIBLE = "openai-compatible"
 """Provider name of answers from a server that speaks like OpenAI and is not."""
 
@@ -77,6 +78,43 @@ def find(name: str) -> Mind:
         breaker = home.breakers.setdefault((provider.removesuffix("-chat"), address), Breaker())
         mind = home.minds[name, address] = Mind(name, maker(model_name, address), breaker)
     return mind
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What a plain request beside the chat needs (voice): where to, with which key, over what, and whether to ask at all.
+
+    ``own`` is True for a compatible server that is not the provider's. Its breaker is not the chat's: a server that
+    cannot hear may still answer.
+    """
+
+    address: str
+    key: str
+    own: bool
+    session: aiohttp.ClientSession
+    proxy: str | None
+    breaker: Breaker
+
+
+def server(provider: str) -> Server:
+    """The server behind ``openai`` or ``google``. Call it within a running event loop.
+
+    :raises ConfigurationError: another provider, or its key is missing.
+    """
+    config = settings()
+    home = _home()
+    address = _address(provider)
+    if provider == "openai":
+        own = address != OPENAI
+        key = _key(config.openai_api_key, "OPENAI_API_KEY", needed=not own)
+    elif provider == "google":
+        own = bool(address)
+        address = address or GEMINI
+        key = _key(config.gemini_api_key, "GEMINI_API_KEY")
+    else:
+        raise ConfigurationError(f"{provider!r} has no voice.\nWrite openai:NAME or google:NAME, or add a plug-in.")
+    breaker = home.breakers.setdefault((f"{provider}-voice", address), Breaker())
+    return Server(address, key, own, home.session, _proxy(address), breaker)
 
 
 async def close() -> None:

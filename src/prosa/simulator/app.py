@@ -5,7 +5,7 @@
 
     /simulator/graph/…       Meta's Graph API        (``fake_graph``)
     /simulator/twilio/…      Twilio                  (``fake_twilio``)
-    /simulator/openai/v1/…   an OpenAI-compatible model server, /simulator/gemini/… Google's (``fake_llm``)
+    /simulator/openai/v1/…   an OpenAI-compatible model server, /simulator/gemini/… Google's (``fake_llm``, ``fake_speech``)
     /simulator/mischief      what they shall do wrong (GET, POST, DELETE; JSON; ``mischief``)
 """
 
@@ -59,9 +59,9 @@ def make(world: World) -> Asgi:
         for name in ("openai", "gemini"):
             root = f"/simulator/{name}"
             if scope["path"].startswith(f"{root}/") and guard.allows_scope(scope):
-                from prosa.simulator.fake_llm import app as fake_llm
+                from prosa.simulator.fake_speech import app as models
 
-                await fake_llm({**scope, "path": scope["path"].removeprefix(root)}, receive, send)
+                await models({**scope, "path": scope["path"].removeprefix(root)}, receive, send)
                 return
         await serve(scope, receive, send, handle)
 
