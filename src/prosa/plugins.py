@@ -12,6 +12,7 @@ from prosa import hookspecs
 DEFAULT_PLUGINS = (
     "prosa.channels.providers",
     "prosa.channels.checks",
+    "prosa.costs.checks",
     "prosa.conversations.checks",
 )
 

@@ -16,6 +16,7 @@ from prosa.business.models import Business, Guideline
 from prosa.channels import base
 from prosa.channels.models import Inbox
 from prosa.cli.boot import EVERYWHERE, hosted
+from prosa.costs import prices
 from prosa.errors import ConfigurationError
 from prosa.postgres.readiness import unapplied
 
@@ -69,6 +70,7 @@ def _furnish(*, demo: bool) -> Made:
         for kind, credentials, token in wanted:
             _inbox(business, kind, kind.replace("_", " ").title(), "main", credentials, token)
         _inbox(business, "rest", "API", "main", {})
+    prices.seed()
     made = Made()
     if not hosted():
         made.admin, made.password = _administrator(settings)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from prosa.business.models import Business
 from prosa.channels.models import Inbox
 from prosa.conversations.models import Conversation, Dispatch, Message, State, Turn
+from prosa.costs import spending
 
 DAYS = 14
 CHART_HEIGHT = 120
@@ -66,6 +67,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "title": _("Overview"),
         "figures": figures(zone, days[-1]),
         "troubled": Inbox.objects.exclude(trouble="").select_related("business"),
+        "budget_notices": spending.notices() if request.user.has_perm("prosa_costs.view_budget") else [],
         "days": days,
         "chart_width": DAYS * 40,
         "chart_height": CHART_HEIGHT,

@@ -99,8 +99,17 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Assistant"),
                 "separator": True,
                 "items": [
-                    _item(_("Businesses and guidelines"), "storefront", "prosa_business.business"),
+                    _item(_("Businesses"), "storefront", "prosa_business.business"),
+                    _item(_("Guidelines"), "rule", "prosa_business.guideline"),
                     _item(_("Approved answers"), "verified", "prosa_knowledge.approvedanswer"),
+                ],
+            },
+            {
+                "title": _("Costs"),
+                "separator": True,
+                "items": [
+                    _item(_("Budgets"), "savings", "prosa_costs.budget"),
+                    _item(_("Model prices"), "sell", "prosa_costs.modelprice"),
                 ],
             },
             {

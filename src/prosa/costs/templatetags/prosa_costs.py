@@ -1,0 +1,17 @@
+"""Money in the reader's language."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django import template
+
+from prosa.costs import spending
+
+register = template.Library()
+
+
+@register.filter
+def money(amount: Decimal) -> str:
+    """``1234.5`` as ``1,234.50`` or ``1.234,50``; small amounts with as many places as they need."""
+    return spending.money(amount)
