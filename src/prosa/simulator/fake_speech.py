@@ -124,7 +124,7 @@ async def _kept(receive: Receive) -> tuple[bytes, Receive]:
         if message["type"] != "http.request" or not message.get("more_body") or size > MAX_BODY:
             break
     body = b"".join(chunks)
-    waiting = [message | {"body": body, "more_body": False}]
+    waiting = [{**message, "body": body, "more_body": False}]
 
     async def replayed() -> Any:
         return waiting.pop() if waiting else await receive()
