@@ -286,7 +286,8 @@ class ApprovedAnswer:
 class Passage:
     """A piece of the business's knowledge that may answer a question. ``score`` in 0..1, ``date`` as the source gives it.
 
-    ``section`` is the heading it stands under, ``url`` where a person can read on, ``language`` pt, es or en.
+    ``section`` is the heading it stands under, ``url`` where a person can read on, ``language`` pt, es or en,
+    ``document`` the name its source gives the document.
     """
 
     chunk_id: int
@@ -297,6 +298,7 @@ class Passage:
     url: str = ""
     date: str = ""
     language: str = ""
+    document: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Keys of the REST API.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(keys, name="apikey")
+knowledge = typer.Typer(help="What the business knows.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(knowledge, name="knowledge")
 
 Host = Annotated[str | None, typer.Option(help="Interface to bind; default PROSA_HOST or 127.0.0.1.")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to bind; default PROSA_PORT or 8000.")]
@@ -161,6 +163,48 @@ def apikey_new(
     from prosa.cli.apikey import issue
 
     typer.echo(issue(name, inbox))
+
+
+OfBusiness = Annotated[str | None, typer.Option(help="Short name of the business; needed when there are several.")]
+
+
+@knowledge.command("add")
+def knowledge_add(
+    jsonl: Annotated[
+        Path, typer.Option(help='Lines {"id", "title", "text", "lang"}; "title" and "lang" may be left out.')
+    ],
+    business: OfBusiness = None,
+) -> None:
+    """Store documents. Safe to repeat: what is unchanged is left alone, what changed is replaced."""
+    from prosa.cli import boot
+
+    boot.django()
+    from prosa.cli.knowledge import add
+
+    typer.echo(add(jsonl, business))
+
+
+@knowledge.command("search")
+def knowledge_search(
+    question: Annotated[str | None, typer.Argument(help="What a customer would ask.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="Passages, or documents per question.")] = 10,
+    json: AsJson = False,  # noqa: FBT002
+    queries: Annotated[Path | None, typer.Option(help='Many questions: lines {"id", "text"}.')] = None,
+    run: Annotated[Path | None, typer.Option(help="Where their results go: lines `qid docid rank score`.")] = None,
+    business: OfBusiness = None,
+) -> None:
+    """Passages that fit a question; or, for many questions, every document found with its best score, without a floor."""
+    from prosa.cli import boot
+
+    boot.django()
+    from prosa.cli.knowledge import search, search_many
+
+    if question is not None and queries is None and run is None:
+        search(question, limit, business, as_json=json)
+    elif question is None and queries is not None and run is not None:
+        typer.echo(search_many(queries, run, limit, business))
+    else:
+        raise typer.BadParameter("Give one question, or --queries together with --run")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,0 +1,131 @@
+"""What of a text is looked for: light stems of its words and their character 4-grams, as numbers.
+
+One analysis serves Portuguese, Spanish and English at once, because a customer's language is known only by what they
+write. Accents and case are folded, so that writing without them costs nothing. Grams find what was mistyped; stems say
+which of those it is. A term is a 32-bit number (CRC of its letters): an ``integer[]`` with a GIN index holds a chunk.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from zlib import crc32
+
+from prosa.knowledge.words import EMPTY, SPELLINGS
+
+GRAM = 4
+MOST_WORDS = 32
+"""Words of a question that are looked at; the rest of a long letter adds nothing."""
+MOST_LETTERS = 40
+"""Of one word: what is longer is an address or a code, and its beginning tells it."""
+
+_WORD = re.compile(r"[a-z0-9]+")
+_STRETCHED = re.compile(r"([a-z])\1{2,}")
+_SIGN = 1 << 31
+
+# Endings of three languages, folded, the longest first within each group. Stripped once per group while three letters stay.
+_PLURALS = (
+    ("aciones", "ac"), ("iciones", "ic"), ("uciones", "uc"), ("ciones", "c"), ("siones", "s"), ("acoes", "ac"), ("icoes", "ic"),
+    ("ucoes", "uc"), ("coes", "c"), ("soes", "s"), ("oes", "ao"), ("aes", "ao"), ("ations", "ac"), ("tions", "c"), ("sions", "s"),
+    ("acion", "ac"), ("icion", "ic"), ("cion", "c"), ("sion", "s"), ("acao", "ac"), ("icao", "ic"), ("ucao", "uc"), ("cao", "c"),
+    ("sao", "s"), ("ation", "ac"), ("tion", "c"), ("ices", "iz"), ("ies", "y"), ("ais", "al"), ("eis", "el"), ("ois", "ol"),
+    ("res", "r"), ("zes", "z"), ("ces", "z"), ("les", "l"), ("ns", "m"), ("ss", "ss"), ("us", "us"), ("is", "i"), ("s", ""),
+)  # fmt: skip
+_ENDINGS = (
+    "amientos", "imientos", "amiento", "imiento", "amentos", "imentos", "amento", "imento", "mente", "idade", "idad",
+    "ariamos", "eriamos", "avamos", "assem", "essem", "aremos", "eremos", "iremos", "arian", "ariam", "aban", "avam", "aron",
+    "ieron", "aram", "eram", "iram", "aria", "eria", "iria", "iendo", "ando", "endo", "indo", "amos", "emos", "imos", "ados",
+    "idos", "adas", "idas", "ado", "ido", "ada", "ida", "aba", "ava", "ment", "ing", "ed", "ly", "ei", "ou", "ar", "er", "ir",
+    "am", "em", "an", "en", "ia", "io",
+)  # fmt: skip
+
+
+def fold(text: str) -> str:
+    """Lower case without accents: ``"AÇÃO"`` → ``"acao"``. The database's ``prosa_fold`` does the same to what is stored."""
+    if text.isascii():
+        return text.lower()
+    apart = unicodedata.normalize("NFKD", text.lower())
+    return "".join(character for character in apart if not unicodedata.combining(character))
+
+
+def stem(word: str) -> str:
+    """A folded word without the endings of number, gender, person and tense that the three languages add."""
+    if len(word) < 4 or not word.isalpha():
+        return word
+    for ending, instead in _PLURALS:
+        if word.endswith(ending) and len(word) - len(ending) >= 2 and len(word) - len(ending) + len(instead) >= 3:
+            word = word[: len(word) - len(ending)] + instead
+            break
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and word[-1] in "aeoy":
+        word = word[:-1]
+    # Spelling that changes with the ending: fico/fique, pago/pague, comeco/comece.
+    if word.endswith(("qu", "gu")) and len(word) > 3:
+        word = word[:-2] + {"q": "c", "g": "g"}[word[-2]]
+    return word
+
+
+@lru_cache(maxsize=200_000)
+def numbers(word: str) -> tuple[int, ...]:
+    """The terms of one folded word: its stem first, then its 4-grams, each once, with the word's edges marked.
+
+    Digits and words of fewer than four letters have no grams: all their letters matter.
+    """
+    word = word[:MOST_LETTERS]
+    whole = crc32(f"={stem(word)}".encode()) - _SIGN
+    if len(word) < GRAM or word.isdecimal():
+        return (whole,)
+    edged = f"_{word}_"
+    grams = dict.fromkeys(edged[at : at + GRAM] for at in range(len(edged) - GRAM + 1))
+    return (whole, *(crc32(gram.encode()) - _SIGN for gram in grams))
+
+
+def salted(business_id: int) -> int:
+    """What a business's terms are XORed with, so that a term leads to chunks of this business alone (give or take a clash)."""
+    return (business_id * 2654435761) & 0x7FFFFFFF
+
+
+def _words(text: str) -> Iterator[str]:
+    for word in _WORD.findall(fold(text)):
+        if word not in EMPTY and (len(word) > 1 or word.isdecimal()):
+            yield word
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A chunk as it is indexed: distinct ``terms`` ascending, how often each occurs (1..255), and its ``length`` in words."""
+
+    terms: list[int]
+    counts: bytes
+    length: int
+
+
+def chunk(business_id: int, *texts: str) -> Terms:
+    """The terms of a chunk: its title, its section and its text."""
+    salt, found, length = salted(business_id), Counter[int](), 0
+    for text in texts:
+        for word in _words(text):
+            length += 1
+            found.update(numbers(word))
+    ranked = sorted((number ^ salt, count) for number, count in found.items())
+    return Terms([number for number, _ in ranked], bytes(min(count, 255) for _, count in ranked), max(length, 1))
+
+
+def question(business_id: int, text: str) -> list[tuple[int, ...]]:
+    """The terms of each word of a question that carries its topic, as :func:`numbers` gives them, each word once.
+
+    Spellings of chats stand for the words they mean (``qto`` → ``quanto``), and stretched letters are one (``preçooo``).
+    Words that carry no topic count only where there is nothing else.
+    """
+    folded = _STRETCHED.sub(r"\1", fold(text[:4000]))
+    spelled = " ".join(SPELLINGS.get(word, word) for word in _WORD.findall(folded))
+    words = dict.fromkeys(_words(spelled))
+    salt = salted(business_id)
+    return [tuple(number ^ salt for number in numbers(word)) for word in list(words)[:MOST_WORDS]]
