@@ -7,39 +7,21 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
-from django.forms import BaseModelFormSet, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.formats import date_format
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin, StackedInline
+from unfold.admin import ModelAdmin
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from prosa import conf
+from prosa.business.editing import GuidelineAdmin, state
 from prosa.business.models import Business, Guideline
 from prosa.business.pages import register
 
-
-class GuidelineForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
-    """The owner's words, in a field as large as they need."""
-
-    class Meta:
-        model = Guideline
-        fields = ("text",)
-        widgets = {
-            "text": UnfoldAdminTextareaWidget(
-                attrs={
-                    "class": "prosa-editor",
-                    "rows": 22,
-                    "data-count": _("{characters} characters · about {tokens} tokens"),
-                    "spellcheck": "true",
-                }
-            )
-        }
-
-    class Media:
-        js = (forms.Script("prosa/editor.js", defer=True),)
+__all__ = ["BusinessAdmin", "GuidelineAdmin"]
 
 
 class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
@@ -76,32 +58,6 @@ class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the 
         return name
 
 
-class GuidelineInline(StackedInline):  # type: ignore[misc]  # unfold is untyped
-    """One text per business; who changed it last, and when."""
-
-    model = Guideline
-    form = GuidelineForm
-    max_num = 1
-    min_num = 1
-    extra = 0
-    can_delete = False
-    hide_title = True
-    fields = ("text", "state")
-    readonly_fields = ("state",)
-
-    @admin.display(description=_("version"))
-    def state(self, guideline: Guideline) -> str:
-        """Which version is in force since when, and by whom."""
-        if not guideline.pk:
-            return str(_("Not written yet."))
-        who = guideline.updated_by.get_username() if guideline.updated_by else "—"
-        return str(_("Version %(version)s, %(when)s, by %(who)s. Applied to the very next reply.")) % {
-            "version": guideline.version,
-            "when": date_format(timezone.localtime(guideline.updated_at), "SHORT_DATETIME_FORMAT"),
-            "who": who,
-        }
-
-
 @register(Business)
 class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """A company, how it answers and what its assistant must obey."""
@@ -111,10 +67,10 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     list_filter = ("active", "locale")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
-    inlines = (GuidelineInline,)
+    readonly_fields = ("shown_guidelines",)
     warn_unsaved_form = True
     fieldsets = (
-        (None, {"fields": (("name", "slug"), ("locale", "timezone"), "active")}),
+        (None, {"fields": (("name", "slug"), ("locale", "timezone"), "active", "shown_guidelines")}),
         (
             _("Model"),
             {
@@ -146,16 +102,20 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         allowed: bool = super().has_delete_permission(request, obj)
         return allowed and obj is not None and not obj.conversations.exists()
 
-    def save_formset(
-        self,
-        request: HttpRequest,
-        form: ModelForm[Business],
-        formset: BaseModelFormSet[Any, Any],
-        change: bool,  # noqa: FBT001 -- Django's signature
-    ) -> None:
-        """Note who wrote the guidelines."""
-        for guideline in formset.save(commit=False):
-            if isinstance(guideline, Guideline):
-                guideline.updated_by_id = request.user.pk
-            guideline.save()
-        formset.save_m2m()
+    @admin.display(description=_("guidelines"))
+    def shown_guidelines(self, business: Business) -> str:
+        """Which version is in force, and the way to its page."""
+        guideline = (
+            Guideline.objects.filter(business=business).select_related("updated_by").first() if business.pk else None
+        )
+        if guideline is None:
+            return str(_("Save the business to write them."))
+        address = reverse("admin:prosa_business_guideline_change", args=[guideline.pk])
+        return format_html(
+            '<a class="prosa-link" href="{}">{}</a><br>{}', address, gettext("Open the guidelines"), state(guideline)
+        )
+
+    def save_model(self, request: HttpRequest, obj: Business, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
+        """A business has guidelines from the first moment, if only an empty page."""
+        super().save_model(request, obj, form, change)
+        Guideline.objects.get_or_create(business=obj, defaults={"updated_by_id": request.user.pk})

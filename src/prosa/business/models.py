@@ -6,7 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 LOCALES = [("pt-br", "Português (Brasil)"), ("es", "Español"), ("en", "English")]
@@ -84,7 +85,11 @@ class Business(models.Model):
 
 
 class Guideline(models.Model):
-    """What the assistant must know and obey, in the owner's words. ``version`` grows with every change of text."""
+    """What the assistant must know and obey, as in force: a copy of the version numbered ``version``.
+
+    ``text`` and ``rules`` change together by ``publish``, or by ``save``, which publishes. A rule is a row of
+    ``guidance.Rule``.
+    """
 
     business = models.OneToOneField(
         Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="guideline"
@@ -94,8 +99,10 @@ class Guideline(models.Model):
         blank=True,
         help_text=_("Persona, tone, rules, opening hours, policies. Applied to the very next reply."),
     )
+    rules = models.JSONField(_("conditional guidelines"), default=list, blank=True)
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
-    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    revisions = models.PositiveIntegerField(default=0, editable=False)
+    updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
     updated_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("updated by"),
@@ -114,9 +121,88 @@ class Guideline(models.Model):
         return f"{self.business} v{self.version}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Count a version when the text differs from the stored one."""
-        if self.pk:
-            stored = type(self).objects.filter(pk=self.pk).values_list("text", flat=True).first()
-            if stored is not None and stored != self.text:
+        """Keep it; a new or changed text is also kept as a version."""
+        with transaction.atomic():
+            stored = type(self).objects.filter(pk=self.pk).values_list("text", "rules").first() if self.pk else None
+            changed = stored != (self.text, self.rules)
+            if stored is not None and changed:
                 self.version += 1
-        super().save(*args, **kwargs)
+                self.updated_at = timezone.now()
+                if kwargs.get("update_fields") is not None:
+                    kwargs["update_fields"] = {*kwargs["update_fields"], "version", "updated_at"}
+            super().save(*args, **kwargs)
+            if changed:
+                self._record("", self.updated_by)
+
+    def publish(self, text: str, rules: list[dict[str, Any]], note: str, by: Any = None) -> GuidelineVersion:
+        """Make ``text`` and ``rules`` the version in force. The caller holds the row's lock."""
+        self.text, self.rules, self.updated_at = text, rules, timezone.now()
+        self.updated_by_id = by.pk if by is not None else None
+        self.version += 1
+        super().save()
+        return self._record(note, by)
+
+    def _record(self, note: str, by: Any) -> GuidelineVersion:
+        return self.versions.create(
+            number=self.version, text=self.text, rules=self.rules, note=note, published_at=self.updated_at,
+            published_by=by, published_name=by.get_username() if by is not None else "",
+        )  # fmt: skip
+
+
+class GuidelineVersion(models.Model):
+    """Guidelines as published once. Never changes (a trigger refuses); ``published_name`` outlives the user."""
+
+    guideline = models.ForeignKey(
+        Guideline, verbose_name=_("guideline"), on_delete=models.CASCADE, related_name="versions"
+    )
+    number = models.PositiveIntegerField(_("version"))
+    text = models.TextField(_("guidelines"), blank=True)
+    rules = models.JSONField(_("conditional guidelines"), default=list, blank=True)
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    published_at = models.DateTimeField(_("published"), default=timezone.now)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("published by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    published_name = models.CharField(_("published by"), max_length=150, blank=True)
+
+    class Meta:
+        verbose_name = _("version of guidelines")
+        verbose_name_plural = _("versions of guidelines")
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint("guideline", "number", name="prosa_business_version_number")]
+
+    def __str__(self) -> str:
+        return f"{self.guideline_id} v{self.number}"
+
+
+class GuidelineDraft(models.Model):
+    """What is being written and obeyed by nobody yet. ``revision`` is new with every save, never used again."""
+
+    guideline = models.OneToOneField(
+        Guideline, verbose_name=_("guideline"), on_delete=models.CASCADE, related_name="draft"
+    )
+    text = models.TextField(_("guidelines"), blank=True)
+    rules = models.JSONField(_("conditional guidelines"), default=list, blank=True)
+    based_on = models.PositiveIntegerField(_("begun from version"))
+    revision = models.PositiveIntegerField()
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
+    updated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("updated by"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+
+    class Meta:
+        verbose_name = _("draft of guidelines")
+        verbose_name_plural = _("drafts of guidelines")
+
+    def __str__(self) -> str:
+        return f"{self.guideline_id} r{self.revision}"

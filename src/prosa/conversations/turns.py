@@ -21,6 +21,7 @@ import psycopg
 
 from prosa import conf, sql
 from prosa.agents import runner
+from prosa.business import guidance
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import (
@@ -91,6 +92,8 @@ class Context:
     verdict: gate.Verdict
     started: datetime
     clock: float = field(default_factory=time.perf_counter)
+    weighed: tuple[guidance.Choice, ...] = ()
+    """Every conditional guideline, with why it was told or left out."""
 
 
 class Turns:
@@ -143,7 +146,7 @@ class Turns:
                 {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
             )
         (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, version, identities, spending, talked) = row  # fmt: skip
+         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked) = row  # fmt: skip
         waiting = sorted(
             (
                 _Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "")
@@ -159,14 +162,16 @@ class Turns:
         settings = conf.settings()
         standing = gate.read(spending, talked)
         verdict = gate.judge(standing)
+        now = datetime.now(ZoneInfo(timezone))
+        weighed = guidance.choose(rules, now, inbox.kind if inbox else "")
         turn = Turn(
             business_name=business,
             locale=locale,
             channel=inbox.kind if inbox else "",
             question=tuple(each.line for each in waiting),
-            now=datetime.now(ZoneInfo(timezone)),
+            now=now,
             history=tuple(history),
-            guidelines=guidelines,
+            guidelines=guidance.compose(guidelines, weighed),
             guideline_version=version,
             customer_name=customer,
             model=model or settings.model,
@@ -181,7 +186,7 @@ class Turns:
         return Context(
             conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
             timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), gate.apply(turn, verdict, standing),
-            standing, verdict, started, clock,
+            standing, verdict, started, clock, weighed,
         )  # fmt: skip
 
     def _approved(self, business_id: int) -> Callable[[str], Awaitable[Sequence[ApprovedAnswer]]]:
@@ -412,7 +417,11 @@ def _record(
         "guideline_version": context.turn.guideline_version,
         "stages": json.dumps({key: round(value, 2) for key, value in stages.items()}),
         "trace": sql.jsonb(
-            {**(result.trace if result else {}), "budget": gate.trace(context.verdict, context.standing)}
+            {
+                **(result.trace if result else {}),
+                "budget": gate.trace(context.verdict, context.standing),
+                "rules": [choice.trace() for choice in context.weighed],
+            }
         ),
         "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),
         "error": sql.clean(result.error if result else "").decode(),

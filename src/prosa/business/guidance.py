@@ -1,0 +1,211 @@
+"""Which conditional guidelines hold now, and what the assistant is told of them.
+
+Pure: rows, a moment and a channel in; rules, reasons and text out. A row is the JSON that a version of the guidelines
+keeps (see ``Rule.row``). Rules are part of the same version as the text, so that one number says everything a reply
+obeyed, and rolling back brings back both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+RULE_TOKENS = 1500
+"""What conditional rules may take of a prompt, in estimated tokens; those always kept may exceed it."""
+HEADING = "## When … then …"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When something is so, then do something.
+
+    ``number`` names it within the guidelines and stays through versions. Higher ``priority`` comes first. No
+    ``channels`` = all of them. ``begins`` and ``ends`` are whole days of the business's time zone, both included.
+    ``always`` = kept whatever is trimmed. ``excludes`` are the numbers of rules that are left out when this one is in.
+    """
+
+    number: int
+    when: str
+    then: str
+    priority: int = 50
+    channels: tuple[str, ...] = ()
+    begins: date | None = None
+    ends: date | None = None
+    active: bool = True
+    always: bool = False
+    excludes: tuple[int, ...] = ()
+
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Rule:
+        """The rule of a stored row."""
+        return cls(
+            number=int(row["number"]),
+            when=row["when"],
+            then=row["then"],
+            priority=row.get("priority", 50),
+            channels=tuple(row.get("channels", ())),
+            begins=date.fromisoformat(row["begins"]) if row.get("begins") else None,
+            ends=date.fromisoformat(row["ends"]) if row.get("ends") else None,
+            active=row.get("active", True),
+            always=row.get("always", False),
+            excludes=tuple(row.get("excludes", ())),
+        )
+
+    def row(self) -> dict[str, Any]:
+        """As JSON keeps it."""
+        return {
+            "number": self.number,
+            "when": self.when,
+            "then": self.then,
+            "priority": self.priority,
+            "channels": list(self.channels),
+            "begins": self.begins.isoformat() if self.begins else None,
+            "ends": self.ends.isoformat() if self.ends else None,
+            "active": self.active,
+            "always": self.always,
+            "excludes": list(self.excludes),
+        }
+
+    def told(self) -> str:
+        """The line the assistant reads."""
+        return f"- When {_one_line(self.when)}, then {_one_line(self.then)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What became of a rule. ``reason``: ``always``, ``fits``; left out: ``off``, ``not_yet``, ``over``, ``channel``,
+    ``excluded`` (``by`` says which rule did), ``budget``."""
+
+    rule: Rule
+    chosen: bool
+    reason: str
+    tokens: int = 0
+    by: int = 0
+
+    def trace(self) -> dict[str, Any]:
+        """For the trace of a reply."""
+        return {
+            "rule": self.rule.number,
+            "when": self.rule.when,
+            "chosen": self.chosen,
+            "reason": self.reason,
+            "tokens": self.tokens,
+            **({"by": self.by} if self.by else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two rules, or one (``second`` 0), that do not go together.
+
+    ``kind``: ``contradiction`` (same when, different then, at the same time and place), ``mutual`` (each excludes the
+    other: only the first is ever used), ``powerless`` (excludes one that comes before it), ``unknown`` (excludes one
+    that does not exist), ``dates`` (ends before it begins).
+    """
+
+    kind: str
+    first: int
+    second: int = 0
+
+
+def choose(
+    rows: Iterable[Mapping[str, Any] | Rule], now: datetime, channel: str, budget: int = RULE_TOKENS
+) -> tuple[Choice, ...]:
+    """Every rule with what became of it, in the order of consideration.
+
+    ``now`` in the business's time zone. Always-kept rules are considered first, then by priority, then as written; a
+    rule is left out when one already chosen excludes it, or when it no longer fits ``budget`` (a shorter one after it
+    may). Those always kept count against the budget but are never left out for it.
+    """
+    left = budget
+    made: list[Choice] = []
+    for rule in ordered(_rules(rows)):
+        size = tokens(rule.told()) + 1
+        reason, by = _out_of_scope(rule, now.date(), channel), 0
+        if not reason:
+            by = next((one.rule.number for one in made if one.chosen and rule.number in one.rule.excludes), 0)
+            reason = "excluded" if by else ("budget" if size > left and not rule.always else "")
+        if reason:
+            made.append(Choice(rule, False, reason, size, by))
+        else:
+            left -= size
+            made.append(Choice(rule, True, "always" if rule.always else "fits", size))
+    return tuple(made)
+
+
+def compose(text: str, choices: Sequence[Choice]) -> str:
+    """The guidelines of one turn: the whole text, then the rules that were chosen."""
+    lines = [choice.rule.told() for choice in choices if choice.chosen]
+    return "\n\n".join(filter(None, (text.rstrip(), "\n".join([HEADING, *lines]) if lines else "")))
+
+
+def conflicts(rows: Iterable[Mapping[str, Any] | Rule]) -> list[Conflict]:
+    """What an editor should look at again. Rules switched off conflict with nothing."""
+    rules = [rule for rule in ordered(_rules(rows)) if rule.active]
+    place = {rule.number: index for index, rule in enumerate(rules)}
+    known = {rule.number for rule in _rules(rows)}
+    found: list[Conflict] = []
+    for index, rule in enumerate(rules):
+        if rule.begins and rule.ends and rule.ends < rule.begins:
+            found.append(Conflict("dates", rule.number))
+        for other in rule.excludes:
+            if other not in known or other == rule.number:
+                found.append(Conflict("unknown", rule.number, other))
+            elif other in place and rule.number in rules[place[other]].excludes:
+                if place[other] > index:
+                    found.append(Conflict("mutual", rule.number, other))
+            elif place.get(other, index) < index and _meet(rule, rules[place[other]]):
+                found.append(Conflict("powerless", rule.number, other))
+        found += [
+            Conflict("contradiction", rule.number, other.number)
+            for other in rules[index + 1 :]
+            if plain(rule.when) == plain(other.when)
+            and plain(rule.then) != plain(other.then)
+            and _meet(rule, other)
+            and other.number not in rule.excludes
+        ]
+    return found
+
+
+def ordered(rules: Iterable[Rule]) -> list[Rule]:
+    """Always kept first, then by priority, then as written."""
+    return sorted(rules, key=lambda rule: (not rule.always, -rule.priority))
+
+
+def plain(text: str) -> str:
+    """Without case, accents, punctuation and extra spaces: what makes two conditions the same."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join(re.findall(r"\w+", "".join(each for each in letters if not unicodedata.combining(each))))
+
+
+def tokens(text: str) -> int:
+    """Estimated size, on the high side: about 3.5 bytes a token in Portuguese, Spanish and English."""
+    return math.ceil(len(text.encode()) / 3.5)
+
+
+def _rules(rows: Iterable[Mapping[str, Any] | Rule]) -> list[Rule]:
+    return [row if isinstance(row, Rule) else Rule.read(row) for row in rows]
+
+
+def _out_of_scope(rule: Rule, today: date, channel: str) -> str:
+    if not rule.active:
+        return "off"
+    if rule.begins and today < rule.begins:
+        return "not_yet"
+    if rule.ends and today > rule.ends:
+        return "over"
+    return "channel" if rule.channels and channel not in rule.channels else ""
+
+
+def _meet(one: Rule, other: Rule) -> bool:
+    days = max(one.begins or date.min, other.begins or date.min) <= min(one.ends or date.max, other.ends or date.max)
+    return days and (not one.channels or not other.channels or bool(set(one.channels) & set(other.channels)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
