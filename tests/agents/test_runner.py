@@ -12,7 +12,7 @@ from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.usage import RequestUsage
 
-from prosa.agents import answer, llm, runner
+from prosa.agents import answer, llm, runner, usage
 from prosa.contracts import ApprovedAnswer, Handoff, Turn, TurnResult
 from prosa.simulator.fake_llm import Control
 
@@ -280,9 +280,9 @@ async def test_a_known_price_is_counted_also_for_an_answer_of_no_use(models: Con
 
 def test_openais_price_holds_at_openai_only() -> None:
     def cost(name: str, url: str) -> Decimal | None:
-        usage = RequestUsage(input_tokens=1000, output_tokens=1000)
-        return runner._usage(
-            ModelResponse([TextPart("x")], usage=usage, model_name="gpt-4o", provider_name=name, provider_url=url)
+        tokens = RequestUsage(input_tokens=1000, output_tokens=1000)
+        return usage.of(
+            ModelResponse([TextPart("x")], usage=tokens, model_name="gpt-4o", provider_name=name, provider_url=url)
         ).cost
 
     assert cost("openai", "https://api.openai.com/v1") == Decimal("0.0125")

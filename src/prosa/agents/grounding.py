@@ -31,8 +31,10 @@ def unsupported(draft: str, evidence: Iterable[str], *, month_first: bool = Fals
         for figure in figures(text, month_first=month_first):
             known |= figure.keys
             runs.add(digits(figure.shown))
-    missing = [figure.shown for figure in wanted if not _borne_out(figure, known, runs)]
-    return tuple(dict.fromkeys(missing))
+        wanted = [figure for figure in wanted if not _borne_out(figure, known, runs)]
+        if not wanted:  # reading figures is the dearest part of a turn: the rest need not be read
+            break
+    return tuple(dict.fromkeys(figure.shown for figure in wanted))
 
 
 def hint(missing: tuple[str, ...]) -> str:

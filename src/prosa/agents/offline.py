@@ -1,4 +1,4 @@
-"""The answer without a model: what the business approved, or an honest "I do not know" and the offer of a person."""
+"""The answer without a model: what the business approved, what its documents say word by word, or an honest "I do not know" and the offer of a person."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
-from prosa.agents import handoff
-from prosa.contracts import ApprovedAnswer, Handoff, Json, Reply, Turn, TurnResult, Usage
+from prosa.agents import handoff, memory, passages
+from prosa.contracts import ApprovedAnswer, Handoff, Json, Passage, Reply, Turn, TurnResult, Usage
 
 FLOOR = 0.5
 """Score under which an approved answer is not taken for the answer to the question: half of what was asked must be in it."""
+PASSAGE_FLOOR = 0.5
+"""Score under which a passage is not quoted."""
 CLEAR = 0.9
 TIE = 0.05
 """Answers closer to each other than this, and below ``CLEAR``, are a tie."""
@@ -47,9 +49,25 @@ def _best(approved: Sequence[ApprovedAnswer]) -> ApprovedAnswer | None:
     return fitting[0] if fitting else None
 
 
-def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
-    """Bring in a person when our offer of one was accepted; else say the best of ``approved`` word by word, or that we do not know."""
+def needs_passages(turn: Turn, approved: Sequence[ApprovedAnswer]) -> bool:
+    """Whether only a document could still answer."""
+    return not (_best(approved) or greets(turn) or handoff.accepted(turn, word(turn, "offer_person")))
+
+
+def _quotation(turn: Turn, found: Sequence[Passage]) -> tuple[str, Passage | None]:
+    """The nearest sentences of the best passage, with where they stand."""
+    best = max(found, key=lambda passage: passage.score, default=None)
+    if best is None or best.score < PASSAGE_FLOOR:
+        return "", None
+    said = passages.quoted(best, memory.question(turn.question))
+    return (f"{said}\n— {passages.source(best)}", best) if said else ("", None)
+
+
+def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = (), found: Sequence[Passage] = ()) -> TurnResult:
+    """Bring in a person when our offer of one was accepted; else say the best of ``approved`` word by word, else what
+    the best passage of ``found`` says, word by word and with its title; else that we do not know."""
     best = _best(approved)
+    said, quoted = ("", None) if best is not None else _quotation(turn, found)
     wish: Handoff | None = None
     trace: Json = {"sources": []}
     if handoff.accepted(turn, word(turn, "offer_person")):
@@ -62,7 +80,22 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> TurnResult:
     elif greets(turn):
         text = word(turn, "greeting")
         trace["offline"] = "greeting"
+    elif quoted is not None:
+        text = said
+        trace = {"offline": "passage", "sources": [], "passages": [_told(quoted)]}
     else:
         text = f"{word(turn, 'unknown')} {word(turn, 'offer_person')}"
         trace["offline"] = "unknown"
-    return TurnResult(replies=(Reply(text),), model="offline", handoff=wish, usage=Usage(cost=Decimal(0)), trace=trace)
+    sources = (quoted,) if quoted is not None and text == said else ()
+    return TurnResult(
+        replies=(Reply(text),),
+        model="offline",
+        handoff=wish,
+        usage=Usage(cost=Decimal(0)),
+        trace=trace,
+        sources=sources,
+    )
+
+
+def _told(passage: Passage) -> Json:
+    return {"id": passage.chunk_id, "source": passages.source(passage), "score": round(passage.score, 4)}

@@ -1,4 +1,4 @@
-"""One turn of the mind: the chain of models under deadlines, then the answer without a model.
+"""One turn of the mind: the chain of models with their tools under deadlines, then the answer without a model.
 
 ``run`` never raises because of a model: the customer always gets an answer.
 """
@@ -10,25 +10,29 @@ import logging
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 
 import aiohttp
-from genai_prices import calc_price
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, ModelTimeoutError
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    RetryFeedbackPart,
+    RetryInfo,
+    TextPart,
+)
 
-from prosa.agents import answer, guidelines, handoff, llm, memory, offline
-from prosa.contracts import ApprovedAnswer, Json, Reply, Turn, TurnResult, Usage
+from prosa.agents import answer, grounding, guidelines, llm, memory, offline, passages, tools, usage
+from prosa.contracts import ApprovedAnswer, Json, Passage, Reply, Turn, TurnResult, Usage
 from prosa.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
 close = llm.close
 
-_TOOLS = ModelRequestParameters(function_tools=[handoff.TOOL])
 _RELATED = 0.2  # score from which an approved answer is shown to a model, which judges better than a score does
 _LOOKUP_SECONDS = 3.0
 _SHORTEST_TRY = 0.2  # seconds left under which asking another model is not worth the request
@@ -38,8 +42,9 @@ _KEY = re.compile(r"(?:sk|pk|rk|gsk|xai)-[\w*-]{4,}|AIza[\w-]{8,}|Bearer\s+\S+",
 async def run(turn: Turn) -> TurnResult:
     """Answer a turn: by its model, else by the fallbacks in order, else offline.
 
-    Each request ends after ``turn.request_deadline`` seconds, all of them together after ``turn.turn_deadline``.
-    A failed request is never repeated to the same model. ``asyncio.CancelledError`` passes through.
+    A model may call tools; each answer of a model counts as one of ``turn.max_requests``. Each request ends after
+    ``turn.request_deadline`` seconds, everything together after ``turn.turn_deadline``. A failed request is never
+    repeated to the same model: the next one goes on with the same messages. ``asyncio.CancelledError`` passes through.
     """
     started = time.perf_counter()
     approved, lookup_error = await _approved(turn)
@@ -54,25 +59,23 @@ async def run(turn: Turn) -> TurnResult:
     if lookup_error:
         trace["lookup_error"] = lookup_error
     names = _chain(turn)
-    asked: list[ModelMessage] = []
+    work = _Work(turn, tools.Toolbox(turn), trace, started + turn.turn_deadline)
     if names:
-        asked = guidelines.messages(turn, remembered, guidelines.instructions(turn, approved))
+        work.told = guidelines.instructions(turn, approved)
+        work.messages = guidelines.messages(turn, remembered, work.told)
     prompted = time.perf_counter()
-    spent: list[Usage] = []
     result = None
     for name in names:
-        left = turn.turn_deadline - (time.perf_counter() - started)
-        if left < _SHORTEST_TRY:
-            trace["attempts"].append(_attempt(name, started, "the turn's deadline is over", status="deadline"))
+        if work.left < _SHORTEST_TRY:
+            trace["attempts"].append(
+                _attempt(name, time.perf_counter(), "the turn's deadline is over", status="deadline")
+            )
             break
-        result = await _ask(name, turn, asked, min(turn.request_deadline, left), trace, spent)
-        if result is not None:
+        result = await _converse(name, work)
+        if result is not None or work.rejected > 1 or len(work.spent) >= turn.max_requests:
             break
     if result is None:
-        result = offline.answer(turn, approved)
-        trace |= result.trace
-        if names:
-            result = replace(result, error=_told(trace["attempts"]))
+        result = await _without(work, approved, asked=bool(names))
     ended = time.perf_counter()
     stages = {
         "approved_ms": _ms(started, looked_up),
@@ -80,16 +83,144 @@ async def run(turn: Turn) -> TurnResult:
         "model_ms": _ms(prompted, ended),
         "total_ms": _ms(started, ended),
     }
-    return replace(result, usage=_total(spent), trace=trace, stages=stages)
+    return replace(work.signed(result), usage=usage.total(work.spent), trace=trace, stages=stages)
 
 
-async def _ask(
-    name: str, turn: Turn, asked: list[ModelMessage], deadline: float, trace: Json, spent: list[Usage]
-) -> TurnResult | None:
-    """One request to one model; None when it gave no answer, with the reason in ``trace``.
+@dataclass
+class _Work:
+    """A turn on its way through the models: the messages so far and what they cost."""
 
-    What it cost is added to ``spent``, also when the answer was of no use.
+    turn: Turn
+    toolbox: tools.Toolbox
+    trace: Json
+    ends: float
+    told: str = ""
+    messages: list[ModelMessage] = field(default_factory=list)
+    spent: list[Usage] = field(default_factory=list)
+    rejected: int = 0
+
+    @property
+    def left(self) -> float:
+        """Seconds until the turn must be over."""
+        return self.ends - time.perf_counter()
+
+    @property
+    def last(self) -> bool:
+        """Whether the next request must end in an answer."""
+        return self.toolbox.exhausted or len(self.spent) >= self.turn.max_requests - 1
+
+    def say(self, response: ModelResponse, *parts: ModelRequestPart) -> None:
+        """Add a model's message and our answer to it. Kept by the next model, should this one fail."""
+        self.messages += [response, ModelRequest(parts=list(parts), instructions=self.told)]
+
+    def evidence(self) -> list[str]:
+        """Every text a figure of the answer may come from, the likeliest first."""
+        turn = self.turn
+        lines = [line.text for line in (*turn.history, *turn.question)]
+        return [
+            *self.toolbox.evidence,
+            self.told,
+            f"{turn.now:%Y-%m-%d %H:%M}",
+            turn.customer_name,
+            turn.customer_number,
+            *turn.words.values(),
+            *lines,
+        ]
+
+    def signed(self, result: TurnResult) -> TurnResult:
+        """``result`` with everything the tools left behind."""
+        proposed = self.toolbox.proposed
+        if self.toolbox.trace:
+            self.trace["tools"] = self.toolbox.trace
+        if sources := tuple(self.toolbox.sources.values()):
+            self.trace["passages"] = [
+                {"id": each.chunk_id, "source": passages.source(each), "score": round(each.score, 4)}
+                for each in sources
+            ]
+        return replace(
+            result,
+            handoff=result.handoff or proposed.handoff,
+            resolved=proposed.resolved,
+            facts=tuple(proposed.facts),
+            sources=result.sources or sources,
+            wrote=self.toolbox.wrote,
+        )
+
+
+async def _converse(name: str, work: _Work) -> TurnResult | None:
+    """Ask one model until it answers; None when it did not, with the reason in the trace."""
+    mind = _mind(name, work.trace)
+    while mind is not None and len(work.spent) < work.turn.max_requests and work.left > _SHORTEST_TRY:
+        began = time.perf_counter()
+        response = await _ask(mind, work)
+        if response is None:
+            return None
+        proposed = work.toolbox.proposed
+        if response.tool_calls:
+            returns, only = await work.toolbox.call(response.tool_calls, work.left)
+            finished = only and bool(proposed.options or proposed.handoff or (response.text or "").strip())
+            if not finished:
+                work.trace["attempts"].append(_attempt(name, began) | {"tools": len(returns)})
+                work.say(response, *returns)
+                continue
+        try:
+            reply, notes = _reply(work, response)
+        except answer.Nonsense as error:
+            logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
+            work.trace["attempts"].append(_attempt(name, began, str(error), status="nonsense"))
+            return None
+        missing = grounding.unsupported(
+            "\n".join((reply.text, *(option.title for option in reply.options))),
+            work.evidence(),
+            month_first=work.turn.locale.replace("_", "-").lower() == "en-us",
+        )
+        if not missing:
+            work.trace["attempts"].append(_attempt(name, began))
+            work.trace["finish_reason"] = response.finish_reason
+            work.trace |= notes
+            return TurnResult(replies=(reply,), model=name)
+        work.rejected += 1
+        verdict = f"figures that stand in no evidence: {', '.join(missing)[:200]}"
+        work.trace.setdefault("rejected", []).append(
+            {"model": name, "draft": reply.text[:500], "figures": list(missing)}
+        )
+        work.trace["attempts"].append(_attempt(name, began, verdict, status="ungrounded"))
+        if work.rejected > 1:
+            return None
+        proposed.options = None
+        draft = replace(response, parts=[TextPart(reply.text)])
+        work.say(draft, RetryFeedbackPart(grounding.hint(missing), retry=RetryInfo("model_retry")))
+    return None
+
+
+def _reply(work: _Work, response: ModelResponse) -> tuple[Reply, Json]:
+    """What the customer would read.
+
+    :raises Nonsense: nothing readable.
     """
+    proposed = work.toolbox.proposed
+    if proposed.options is not None:
+        text, notes = answer.fit(proposed.options.text)
+        return replace(proposed.options, text=text), notes
+    text, notes = answer.fit(response.text or (offline.word(work.turn, "handed_off") if proposed.handoff else ""))
+    return Reply(text), notes
+
+
+async def _without(work: _Work, approved: Sequence[ApprovedAnswer], *, asked: bool) -> TurnResult:
+    """The answer when no model gave one that may be sent."""
+    turn, refused = work.turn, work.rejected > 0
+    if work.toolbox.proposed.handoff is not None:
+        text = offline.word(turn, "handed_off")
+        result = TurnResult(replies=(Reply(text),), model="offline", trace={"offline": "handoff"})
+    else:
+        found = () if refused else await _passages(turn, approved)
+        result = offline.answer(turn, approved, found)
+    work.trace |= result.trace
+    return replace(result, error=_told(work.trace["attempts"])) if asked and not refused else result
+
+
+def _mind(name: str, trace: Json) -> llm.Mind | None:
+    """The model of this name when it may be asked now; else None, with the reason in the trace."""
     began = time.perf_counter()
     try:
         mind = llm.find(name)
@@ -99,51 +230,52 @@ async def _ask(
         return None
     except Exception as error:  # noqa: BLE001  an SDK may dislike a name or an address in its own way
         logger.error("Model %s cannot be made (%s)", name, type(error).__name__)  # noqa: TRY400  it may hold a key
-        trace["attempts"].append(_attempt(name, began, _explained(error, deadline), status="unavailable"))
+        trace["attempts"].append(_attempt(name, began, _explained(error, 0), status="unavailable"))
         return None
+    return mind
+
+
+async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
+    """One request; None when it failed, with the reason in the trace. What it cost is kept, whatever the answer is good for."""
+    began = time.perf_counter()
     if not mind.breaker.allows():
-        trace["attempts"].append(
-            _attempt(name, began, "it failed several times and is being left alone", status="open")
-        )
+        reason = "it failed several times and is being left alone"
+        work.trace["attempts"].append(_attempt(mind.name, began, reason, status="open"))
         return None
+    deadline = min(work.turn.request_deadline, work.left)
     try:
         async with asyncio.timeout(deadline):
-            response = await _request(mind, asked)
+            response = await _request(mind, work)
     except asyncio.CancelledError:
         mind.breaker.abandoned()
         raise
     except Exception as error:  # noqa: BLE001  whatever a stranger's server or an SDK does, the customer gets an answer
         _judge(mind, error)
         status = _status(error)
-        logger.warning("Model %s failed (%s, %s)", name, status, type(error).__name__)
-        trace["attempts"].append(_attempt(name, began, _explained(error, deadline), status=status))
+        logger.warning("Model %s failed (%s, %s)", mind.name, status, type(error).__name__)
+        work.trace["attempts"].append(_attempt(mind.name, began, _explained(error, deadline), status=status))
         return None
     mind.breaker.succeeded()
-    spent.append(_usage(response))
-    trace["price"] = "unknown" if any(usage.cost is None for usage in spent) else "known"
-    wish = handoff.wished(response)
-    try:
-        text, notes = answer.fit(response.text or (offline.word(turn, "handed_off") if wish else ""))
-    except answer.Nonsense as error:
-        logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
-        trace["attempts"].append(_attempt(name, began, str(error), status="nonsense"))
-        return None
-    trace["attempts"].append(_attempt(name, began))
-    trace["finish_reason"] = response.finish_reason
-    trace |= notes
-    return TurnResult(replies=(Reply(text),), model=name, handoff=wish)
+    work.spent.append(usage.of(response))
+    work.trace["price"] = "unknown" if any(spent.cost is None for spent in work.spent) else "known"
+    return response
 
 
-async def _request(mind: llm.Mind, asked: list[ModelMessage]) -> ModelResponse:
-    """Ask with the tool; without it a server that says it knows no tools. That answer cost nothing and was no failure."""
+async def _request(mind: llm.Mind, work: _Work) -> ModelResponse:
+    """Ask with the tools; without them a server that says it knows none. That answer cost nothing and was no failure."""
     if mind.tools:
         try:
-            return await model_request(mind.model, asked, model_request_parameters=_TOOLS)
+            return await model_request(
+                mind.model,
+                work.messages,
+                model_settings={"tool_choice": "none"} if work.last else None,
+                model_request_parameters=work.toolbox.parameters,
+            )
         except ModelHTTPError as error:
             if error.status_code not in {400, 404, 422} or "tool" not in str(error.body).lower():
                 raise
             mind.tools = False
-    return await model_request(mind.model, asked)
+    return await model_request(mind.model, work.messages)
 
 
 def _judge(mind: llm.Mind, error: Exception) -> None:
@@ -179,39 +311,16 @@ async def _approved(turn: Turn) -> tuple[Sequence[ApprovedAnswer], str]:
     return sorted((entry for entry in found if entry.score >= _RELATED), key=lambda entry: -entry.score)[:5], ""
 
 
-def _usage(response: ModelResponse) -> Usage:
-    """Tokens and, where the model's price is known, the cost in US dollars."""
-    cost: Decimal | None
+async def _passages(turn: Turn, approved: Sequence[ApprovedAnswer]) -> Sequence[Passage]:
+    """The passages that may answer a question no approved answer fits."""
+    if turn.passages is None or not offline.needs_passages(turn, approved):
+        return ()
     try:
-        cost = _price(response)
-    except (LookupError, ValueError, AssertionError):
-        cost = None
-    return Usage(
-        input_tokens=response.usage.input_tokens,
-        output_tokens=response.usage.output_tokens,
-        cached_tokens=response.usage.cache_read_tokens,
-        requests=1,
-        cost=cost,
-    )
-
-
-def _price(response: ModelResponse) -> Decimal:
-    if response.provider_name == llm.COMPATIBLE and response.model_name:
-        # Priced by its address alone: a server of one's own that calls its model gpt-4o does not cost what OpenAI does.
-        return calc_price(response.usage, response.model_name, provider_api_url=response.provider_url).total_price
-    return response.cost().total_price
-
-
-def _total(spent: Sequence[Usage]) -> Usage:
-    """All requests of a turn together. One unknown price makes the sum unknown; no request costs nothing."""
-    costs = [usage.cost for usage in spent if usage.cost is not None]
-    return Usage(
-        input_tokens=sum(usage.input_tokens for usage in spent),
-        output_tokens=sum(usage.output_tokens for usage in spent),
-        cached_tokens=sum(usage.cached_tokens for usage in spent),
-        requests=len(spent),
-        cost=sum(costs, Decimal(0)) if len(costs) == len(spent) else None,
-    )
+        async with asyncio.timeout(_LOOKUP_SECONDS):
+            return await turn.passages(memory.question(turn.question))
+    except Exception as error:  # noqa: BLE001  without the lookup the turn is poorer, not lost
+        logger.warning("Searching the knowledge failed (%s)", type(error).__name__)
+        return ()
 
 
 def _attempt(name: str, began: float, error: str = "", *, status: int | str | None = None) -> Json:

@@ -32,9 +32,10 @@ import uvicorn
 
 from prosa.contracts import Json
 from prosa.errors import BadInput
+from prosa.simulator import fake_embeddings
 from prosa.simulator import fake_llm_gemini as gemini
 from prosa.simulator import fake_llm_openai as openai
-from prosa.simulator.fake_llm_script import Prompt, call, reply
+from prosa.simulator.fake_llm_script import Call, Prompt, calls, reply
 from prosa.simulator.wire import HANG_UP, Receive, Request, Response, Scope, Send, json_response, serve
 
 MODELS: Final = ["stub", "gpt-4o-mini", "text-embedding-3-small"]
@@ -42,7 +43,7 @@ _MISCHIEF: Final = re.compile(
     r"(?:^|-)(?:late-(?P<late>\d+)(?P<unit>ms|s)|(?P<status>401|429|500|503)|(?P<way>drop|malformed|empty|blank|50k|think|toolless))(?=-|$)"
 )
 _GEMINI: Final = re.compile(
-    r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent)$"
+    r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent|embedContent|batchEmbedContents)$"
 )
 _SECRET_HEADERS: Final = frozenset({"authorization", "x-goog-api-key", "x-api-key"})
 
@@ -65,15 +66,25 @@ class Control:
     requests: deque[Recorded] = field(default_factory=lambda: deque(maxlen=500))
     say: Callable[[Prompt], str] = reply
     _next: deque[str] = field(default_factory=deque)
+    _calls: deque[list[Call]] = field(default_factory=deque)
 
     def next(self, *mischief: str) -> None:
         """Let the next requests misbehave, one word (or several joined by ``-``) each; ``""`` for a good one."""
         self._next.extend(mischief)
 
+    def call(self, *wanted: tuple[str, Json | str]) -> None:
+        """Let the next request that nothing is planned for be answered by calls: (name, arguments) each; none: by words."""
+        self._calls.append([Call(name, arguments) for name, arguments in wanted])
+
+    def drawn(self, asked: Prompt, tools: list[str]) -> list[Call]:
+        """What the request at hand calls: as planned, else what the double thinks right."""
+        return self._calls.popleft() if self._calls else calls(asked, tools)
+
     def reset(self) -> None:
         """Behave again, forget everything."""
         self.requests.clear()
         self._next.clear()
+        self._calls.clear()
         self.say = reply
 
     def draw(self) -> str:
@@ -125,25 +136,27 @@ def _openai(request: Request, body: Json, model: str, say: Callable[[Prompt], st
         asked = openai.chat_prompt(body)
         if body.get("stream"):
             return events(chunks=openai.completion_stream(body, say(asked), asked, number))
-        called = call(asked, openai.tools(body))
-        return json_response(openai.completion(model, say(asked), asked, number, call=called))
+        called = control.drawn(asked, openai.tools(body))
+        return json_response(openai.completion(model, say(asked), asked, number, calls=called))
     if request.path.endswith("/responses"):
         asked = openai.responses_prompt(body)
         if body.get("stream"):
             return events(chunks=openai.response_stream(model, say(asked), asked, number))
-        called = call(asked, openai.tools(body))
-        return json_response(openai.response(model, say(asked), asked, number, call=called))
+        called = control.drawn(asked, openai.tools(body))
+        return json_response(openai.response(model, say(asked), asked, number, calls=called))
     if request.path.endswith("/embeddings"):
-        return json_response(openai.embeddings(body))
+        return json_response(fake_embeddings.openai(body))
     return json_response(openai.error(404, f"Unknown request URL: POST {request.path}."), 404)
 
 
 def _gemini(request: Request, body: Json, model: str, verb: str, say: Callable[[Prompt], str]) -> Response:
+    if verb in fake_embeddings.GEMINI_VERBS:
+        return json_response(fake_embeddings.gemini(verb, body))
     number = next(_numbers)
     asked = gemini.prompt(body)
     if verb == "generateContent":
-        called = call(asked, gemini.tools(body))
-        return json_response(gemini.generated(model, say(asked), asked, number, call=called))
+        called = control.drawn(asked, gemini.tools(body))
+        return json_response(gemini.generated(model, say(asked), asked, number, calls=called))
     events = request.params().get("alt") == "sse"
     return Response(
         content_type="text/event-stream" if events else "application/json",

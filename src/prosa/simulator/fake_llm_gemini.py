@@ -6,13 +6,13 @@ Shapes as the official SDK's types declare them (``google.genai.types``); the SD
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from prosa.contracts import Json
 from prosa.errors import BadInput
 from prosa.simulator.fake_llm_openai import pieces
-from prosa.simulator.fake_llm_script import Prompt
+from prosa.simulator.fake_llm_script import Call, Prompt
 
 _STATUS = {
     400: "INVALID_ARGUMENT",
@@ -32,8 +32,8 @@ def prompt(body: Json) -> Prompt:
     contents = body.get("contents")
     if not isinstance(contents, list) or not all(isinstance(content, dict) for content in contents):
         raise BadInput("'contents' must be a list of contents.")
-    turns = tuple(("assistant" if content.get("role") == "model" else "user", _text(content)) for content in contents)
-    return Prompt(_text(body.get("systemInstruction") or body.get("system_instruction")), turns)
+    turns = [turn for content in contents for turn in _turns(content)]
+    return Prompt(_text(body.get("systemInstruction") or body.get("system_instruction")), tuple(turns))
 
 
 def error(status: int, message: str) -> Json:
@@ -42,8 +42,10 @@ def error(status: int, message: str) -> Json:
 
 
 def tools(body: Json) -> list[str]:
-    """The names of the functions a request offers."""
-    given = body.get("tools")
+    """The names of the functions a request allows."""
+    config = body.get("toolConfig")
+    calling = config.get("functionCallingConfig") if isinstance(config, dict) else None
+    given = body.get("tools") if not (isinstance(calling, dict) and calling.get("mode") == "NONE") else None
     lists = (
         [tool.get("functionDeclarations") for tool in given if isinstance(tool, dict)]
         if isinstance(given, list)
@@ -55,12 +57,12 @@ def tools(body: Json) -> list[str]:
 
 
 def generated(
-    model: str, text: str, asked: Prompt, number: int, *, finish: str | None = "STOP", call: str = ""
+    model: str, text: str, asked: Prompt, number: int, *, finish: str | None = "STOP", calls: Sequence[Call] = ()
 ) -> Json:
-    """One answer, or one piece of a streamed answer (``finish`` None); ``call`` names a tool to call instead."""
+    """One answer, or one piece of a streamed answer (``finish`` None); ``calls`` are tools to call instead."""
     spent = len(text) // 4 + 1
-    part: Json = {"functionCall": {"name": call, "args": {"reason": asked.question[:200]}}} if call else {"text": text}
-    candidate: Json = {"content": {"role": "model", "parts": [part]}, "index": 0}
+    parts: list[Json] = [{"functionCall": {"name": call.name, "args": _arguments(call)}} for call in calls]
+    candidate: Json = {"content": {"role": "model", "parts": parts or [{"text": text}]}, "index": 0}
     if finish:
         candidate["finishReason"] = finish
     return {
@@ -85,6 +87,30 @@ async def generated_stream(model: str, text: str, asked: Prompt, number: int, *,
             yield f"data: {packed}\r\n\r\n".encode()
         else:
             yield f"{',' if index else '['}{packed}{']' if last else ''}".encode()
+
+
+def _turns(content: Json) -> list[tuple[str, str]]:
+    """The turns in one content: what functions returned travels as the user's."""
+    parts = content.get("parts")
+    returned = [
+        ("tool", _returned(part["functionResponse"].get("response")))
+        for part in (parts if isinstance(parts, list) else [])
+        if isinstance(part, dict) and isinstance(part.get("functionResponse"), dict)
+    ]
+    text = _text(content)
+    said = [("assistant" if content.get("role") == "model" else "user", text)] if text.strip() or not returned else []
+    return [*returned, *said]
+
+
+def _returned(response: Any) -> str:
+    """A function's result as text: the strings in it."""
+    if isinstance(response, dict):
+        return "\n".join(str(value) for value in response.values())
+    return str(response)
+
+
+def _arguments(call: Call) -> Json:
+    return call.arguments if isinstance(call.arguments, dict) else {"text": call.arguments}
 
 
 def _text(content: Any) -> str:

@@ -12,12 +12,12 @@ import math
 import re
 import struct
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 from prosa.contracts import Json
 from prosa.errors import BadInput
-from prosa.simulator.fake_llm_script import Prompt
+from prosa.simulator.fake_llm_script import Call, Prompt
 
 DIMENSIONS = 1536
 
@@ -53,26 +53,33 @@ def error(status: int, message: str) -> Json:
 
 
 def tools(body: Json) -> list[str]:
-    """The names of the functions a request offers (Chat Completions nests them, Responses does not)."""
-    given = body.get("tools")
+    """The names of the functions a request allows (Chat Completions nests them, Responses does not)."""
+    given = body.get("tools") if body.get("tool_choice") != "none" else None
     offered = [tool for tool in given if isinstance(tool, dict)] if isinstance(given, list) else []
     named: list[Json] = [tool["function"] if isinstance(tool.get("function"), dict) else tool for tool in offered]
     return [str(tool["name"]) for tool in named if "name" in tool]
 
 
-def completion(model: str, text: str, prompt: Prompt, number: int, *, call: str = "") -> Json:
-    """The answer of ``POST /v1/chat/completions``; ``call`` names a tool to call instead."""
+def completion(model: str, text: str, prompt: Prompt, number: int, *, calls: Sequence[Call] = ()) -> Json:
+    """The answer of ``POST /v1/chat/completions``; ``calls`` are tools to call instead."""
     message: Json = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
-    if call:
-        function = {"name": call, "arguments": _arguments(prompt)}
-        message |= {"content": None, "tool_calls": [{"id": f"call_{number}", "type": "function", "function": function}]}
+    if calls:
+        made = [
+            {
+                "id": f"call_{number}_{place}",
+                "type": "function",
+                "function": {"name": call.name, "arguments": _arguments(call)},
+            }
+            for place, call in enumerate(calls)
+        ]
+        message |= {"content": None, "tool_calls": made}
     return {
         "id": f"chatcmpl-fake{number}",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": model,
         "choices": [
-            {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if call else "stop"}
+            {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if calls else "stop"}
         ],
         "usage": _chat_usage(prompt, text),
         "service_tier": "default",
@@ -102,8 +109,10 @@ async def completion_stream(body: Json, text: str, prompt: Prompt, number: int) 
     yield b"data: [DONE]\n\n"
 
 
-def response(model: str, text: str, prompt: Prompt, number: int, *, status: str = "completed", call: str = "") -> Json:
-    """The answer of ``POST /v1/responses``; ``call`` names a tool to call instead."""
+def response(
+    model: str, text: str, prompt: Prompt, number: int, *, status: str = "completed", calls: Sequence[Call] = ()
+) -> Json:
+    """The answer of ``POST /v1/responses``; ``calls`` are tools to call instead."""
     spent = len(text) // 4 + 1
     done = status == "completed"
     return {
@@ -112,7 +121,9 @@ def response(model: str, text: str, prompt: Prompt, number: int, *, status: str 
         "created_at": int(time.time()),
         "status": status,
         "model": model,
-        "output": [_call(call, prompt, number) if call else _output(text, number)] if done else [],
+        "output": ([_call(call, f"{number}_{place}") for place, call in enumerate(calls)] or [_output(text, number)])
+        if done
+        else [],
         "error": None,
         "incomplete_details": None,
         "instructions": None,
@@ -220,7 +231,9 @@ def _prompt(messages: Any, field: str) -> Prompt:
         role = message.get("role")
         if role in {"system", "developer"}:
             system.append(text)
-        elif role in {"user", "assistant"}:
+        elif message.get("type") == "function_call_output":
+            turns.append(("tool", _text(message.get("output"))))
+        elif role in {"user", "assistant", "tool"}:
             turns.append((role, text))
     return Prompt("\n".join(system), tuple(turns))
 
@@ -244,13 +257,14 @@ def _output(text: str, number: int) -> Json:
     }
 
 
-def _call(name: str, prompt: Prompt, number: int) -> Json:
-    called = {"name": name, "arguments": _arguments(prompt), "call_id": f"call_{number}", "id": f"fc_{number}"}
+def _call(call: Call, number: str) -> Json:
+    called = {"name": call.name, "arguments": _arguments(call), "call_id": f"call_{number}", "id": f"fc_{number}"}
     return called | {"type": "function_call", "status": "completed"}
 
 
-def _arguments(prompt: Prompt) -> str:
-    return json.dumps({"reason": prompt.question[:200]}, ensure_ascii=False)
+def _arguments(call: Call) -> str:
+    given = call.arguments
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
 def _chat_usage(prompt: Prompt, text: str) -> Json:

@@ -8,10 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from prosa.contracts import Json
+
+SEARCH: Final = "search_knowledge"
+_FEEDBACK: Final = "<pyai:"  # pydantic-ai's own remarks travel as the user's words
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool the fake model calls instead of answering. ``arguments`` may be text, to be wrong on purpose."""
+
+    name: str
+    arguments: Json | str
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a request asked, whatever the wire: ``turns`` are (role, text), roles ``user`` and ``assistant``, oldest first."""
+    """What a request asked, whatever the wire: ``turns`` are (role, text), oldest first; a role is ``user``,
+    ``assistant`` or ``tool`` (what a tool returned)."""
 
     system: str
     turns: tuple[tuple[str, str], ...]
@@ -19,13 +33,28 @@ class Prompt:
     @property
     def question(self) -> str:
         """The last thing the user said, without lines of our own in brackets."""
-        said = next((text for role, text in reversed(self.turns) if role == "user"), "")
+        said = next((text for role, text in reversed(self.turns) if _asked(role, text)), "")
         return "\n".join(line for line in said.splitlines() if not re.fullmatch(r"\[.*\]", line)).strip()
+
+    @property
+    def results(self) -> list[str]:
+        """What tools returned since the user's last words, oldest first."""
+        since: list[str] = []
+        for role, text in self.turns:
+            if _asked(role, text):
+                since.clear()
+            elif role == "tool":
+                since.append(text)
+        return since
 
     @property
     def size(self) -> int:
         """Roughly its tokens."""
         return (len(self.system) + sum(len(text) for _, text in self.turns)) // 4 + 1
+
+
+def _asked(role: str, text: str) -> bool:
+    return role == "user" and _FEEDBACK not in text
 
 
 _WORDS: Final[dict[str, frozenset[str]]] = {
@@ -51,26 +80,51 @@ _SAY: Final[dict[str, tuple[str, str, str]]] = {
 
 
 def reply(prompt: Prompt) -> str:
-    """Greet at first, repeat what was understood, and say the lines of the prompt that share words with the question."""
+    """Greet at first, repeat what was understood, and say the lines of the prompt that share words with the question.
+
+    After a tool: what it returned, word by word, with the source it stands under.
+    """
     question = prompt.question
     greeting, understood, unknown = _SAY[language(question)]
     heard = " ".join(question.split())
     heard = f"{heard[:117]}…" if len(heard) > 118 else heard
-    first = not any(role == "assistant" for role, _ in prompt.turns)
-    facts = _matching(prompt.system, question)
+    first = not any(role == "assistant" and text for role, text in prompt.turns)
+    facts = _returned(prompt.results, question) or _matching(prompt.system, question)
     return (greeting if first else "") + (understood.format(heard) if heard else "") + (" ".join(facts) or unknown)
 
 
-def call(prompt: Prompt, tools: Sequence[str]) -> str:
-    """The tool to call instead of answering: one about a person, when the question is for a person; else none."""
-    wanted = {"pessoa", "atendente", "humano", "persona", "person", "human"} & set(_fold(prompt.question))
-    return next((name for name in tools if wanted and "person" in name), "")
+def calls(prompt: Prompt, tools: Sequence[str]) -> list[Call]:
+    """The tools to call instead of answering: one about a person, when the question is for a person; the search, when
+    something is asked that was not looked up yet; else none."""
+    words = _fold(prompt.question)
+    if {"pessoa", "atendente", "humano", "persona", "person", "human"} & set(words):
+        return [Call(name, {"reason": prompt.question[:200]}) for name in tools if "person" in name][:1]
+    asks = "?" in prompt.question or sum(len(word) > 3 for word in words) > 1
+    if SEARCH in tools and asks and not prompt.results:
+        return [Call(SEARCH, {"query": prompt.question[:400]})]
+    return []
 
 
 def language(text: str) -> str:
     """``pt``, ``es`` or ``en``, by common words; ``pt`` when nothing tells."""
     words = _fold(text)
     return max(_WORDS, key=lambda tag: (sum(word in _WORDS[tag] for word in words), tag == "pt"))
+
+
+def _returned(results: Sequence[str], question: str) -> list[str]:
+    """The part of the results nearest to the question: its sentences as they stand, then the source they stand under."""
+    asked = {word[:4] for word in _fold(question) if len(word) > 3}
+    best: tuple[int, str, str] = (0, "", "")
+    for result in results:
+        source = ""
+        for line in result.splitlines():
+            if found := re.fullmatch(r"\[(.+)\]", line.strip()):
+                source = found[1]
+            for sentence in re.split(r"(?<=[.!?])\s+", line):
+                shared = len(asked & {word[:4] for word in _fold(sentence)})
+                if source and not found and shared > best[0]:
+                    best = (shared, sentence.strip(), source)
+    return [best[1], f"({best[2]})"] if best[0] else []
 
 
 def _matching(system: str, question: str) -> list[str]:

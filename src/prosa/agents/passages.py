@@ -1,0 +1,70 @@
+"""The business's knowledge in a turn: a tool for the model, and the sentences that answer when there is no model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from prosa.agents import memory
+from prosa.contracts import Json, Passage, Tool, ToolContext, ToolResult
+
+MOST = 5
+"""Passages one search shows a model."""
+NOTHING = "Nothing was found. Do not guess: say that you do not know and offer to bring in a person."
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z\s])|\n+")
+_GRAM = 4
+
+
+async def _search(context: ToolContext, given: Json) -> ToolResult:
+    if context.turn.passages is None:
+        return ToolResult(NOTHING)
+    found = tuple(await context.turn.passages(given["query"]))[:MOST]
+    if not found:
+        return ToolResult(NOTHING)
+    return ToolResult("\n\n".join(f"[{source(passage)}]\n{passage.text}" for passage in found), sources=found)
+
+
+SEARCH = Tool(
+    name="search_knowledge",
+    description=(
+        "Search what the business has written down (products, prices, policies, opening hours, instructions). Call it before "
+        "you say that you do not know, and answer only what its passages say."
+    ),
+    schema={
+        "type": "object",
+        "properties": {
+            "query": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 400,
+                "description": "What to look for, in the customer's language, complete without the conversation.",
+            }
+        },
+        "required": ["query"],
+        "additionalProperties": False,
+    },
+    run=_search,
+)
+
+
+def source(passage: Passage) -> str:
+    """Where a passage stands, for people: title, section, date."""
+    return " ".join(", ".join(filter(None, (passage.title, passage.section, passage.date))).split())
+
+
+def quoted(passage: Passage, asked: str, most: int = 2) -> str:
+    """The sentences of a passage nearest to a question, word by word, in their order; empty when none is near."""
+    grams = _grams(asked)
+    sentences = [each.strip() for each in _SENTENCE.split(memory.plain(passage.text)) if each.strip()]
+    near = [(len(_grams(each) & grams), -place, each) for place, each in enumerate(sentences)]
+    best = sorted((each for each in near if each[0]), reverse=True)[:most]
+    if not best:
+        return ""
+    kept: Sequence[tuple[int, int, str]] = [each for each in best if each[0] * 2 >= best[0][0]]
+    return " ".join(each for _, _, each in sorted(kept, key=lambda each: -each[1]))
+
+
+def _grams(text: str) -> set[str]:
+    words = re.findall(r"\w+", text.lower())
+    return {word[at : at + _GRAM] for word in words for at in range(len(word) - _GRAM + 1)}
