@@ -246,7 +246,13 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "public_url", "whatsapp_graph_url", "twilio_api_url", "openai_base_url", "gemini_base_url", "anthropic_base_url"
+        "public_url",
+        "whatsapp_graph_url",
+        "twilio_api_url",
+        "openai_base_url",
+        "gemini_base_url",
+        "anthropic_base_url",
+        "qdrant_url",
     )
     @classmethod
     def _http_url(cls, value: str) -> str:

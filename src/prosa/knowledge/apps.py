@@ -7,3 +7,6 @@ class KnowledgeConfig(AppConfig):
     label = "prosa_knowledge"
     verbose_name = _("Knowledge")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from prosa.knowledge import vectors  # noqa: F401 -- makes its models known

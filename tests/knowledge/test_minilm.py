@@ -1,0 +1,37 @@
+"""The local model gives the vectors its makers publish."""
+
+from __future__ import annotations
+
+import pytest
+
+from prosa.knowledge import embedding
+from prosa.knowledge.minilm import load
+
+NAME = "local:all-minilm-l6-v2"
+
+
+def test_it_computes_what_the_original_does():
+    """The first numbers of the sentence its model card embeds, as sentence-transformers prints them."""
+    [vector], pieces = load().embed(["This is an example sentence"])
+    assert vector[:3] == pytest.approx([0.0676569, 0.0634959, 0.0487131], abs=1e-6)
+    assert len(vector) == 384
+    assert sum(value * value for value in vector) == pytest.approx(1, abs=1e-5)
+    assert pieces == 7
+
+
+def test_company_changes_nothing():
+    long = "we open at nine and close at six " * 100
+    together, _ = load().embed(["short", long])
+    alone, _ = load().embed(["short"])
+    assert together[0] == pytest.approx(alone[0], abs=1e-5)
+
+
+async def test_it_serves_by_its_name():
+    embedder = embedding.find(NAME)
+    assert embedder is not None
+    done = await embedder.documents(["When do you open?", "What are your opening hours?", "Tyres for lorries"])
+    near, far = (sum(a * b for a, b in zip(done.vectors[0], done.vectors[other], strict=True)) for other in (1, 2))
+    assert near > 0.6
+    assert far < 0.3
+    assert done.tokens > 10
+    await embedding.close()
