@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 import uvicorn
 
-from prosa import plugins
+from prosa import conf, plugins
 from prosa.agents import audio, llm, speech
 from prosa.errors import BadInput, ConfigurationError, PermanentError, SlowDown, TemporaryError, TooLarge
 from prosa.hookspecs import hookimpl
@@ -311,3 +311,24 @@ async def test_a_known_models_tokens_have_a_price() -> None:
 )
 def test_the_content_says_what_a_file_is(head: bytes, mime: str) -> None:
     assert audio.real_type(head) == mime
+
+
+@pytest.mark.parametrize("name", ["PROSA_TRANSCRIPTION_MODEL", "PROSA_SPEECH_MODEL"])
+def test_the_settings_take_a_model_or_nothing(environment: Callable[..., None], name: str) -> None:
+    environment(**{name: "whisper-1"})
+    with pytest.raises(ConfigurationError, match=name):
+        conf.settings()
+    environment(**{name: " local:tiny "})
+    assert getattr(conf.settings(), name.removeprefix("PROSA_").lower()) == "local:tiny"
+
+
+async def test_a_cancelled_request_leaves_the_breaker_as_it_was(double: fake_speech.Control) -> None:
+    double.next("late-1000ms")
+    asking = asyncio.create_task(speech.transcribe(NOTE, "", "pt-BR", model="openai:stub"))
+    while not double.requests:
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert not llm.server("openai").breaker.open
+    assert llm.server("openai").breaker.allows()

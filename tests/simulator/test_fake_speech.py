@@ -15,7 +15,7 @@ from google import genai
 from google.genai import types as genai_types
 
 from prosa.agents import audio
-from prosa.simulator import fake_speech
+from prosa.simulator import app, fake_speech
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +144,20 @@ async def test_an_ending_openai_does_not_know_is_refused(client: openai.AsyncOpe
 async def test_speech_has_the_limits_of_the_real_one(client: openai.AsyncOpenAI, wrong: dict[str, str]) -> None:
     with pytest.raises(openai.BadRequestError):
         await client.audio.speech.create(model="stub", voice="nova", **wrong)
+
+
+async def test_the_simulator_serves_them(control: fake_speech.Control) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(
+            uvicorn.Config(app.application, lifespan="off", log_level="critical", timeout_graceful_shutdown=1)
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}/simulator/openai/v1"
+        async with openai.AsyncOpenAI(base_url=base, api_key="sk-x", max_retries=0) as client:
+            heard = await client.audio.transcriptions.create(
+                model="stub", file=("a.ogg", fake_speech.voice_note("tem creme?"))
+            )
+        server.should_exit = True
+        await serving
+    assert heard.text == "tem creme?"

@@ -177,7 +177,9 @@ async def _posted(server: Server, url: str, deadline: float, **request: Any) -> 
     if not server.breaker.allows():
         raise TemporaryError("The model's server failed several times and is being left alone.", retry_after=20.0)
     try:
-        async with asyncio.timeout(deadline), server.session.post(url, proxy=server.proxy, **request) as response:
+        # Not along redirects: the key is for this address alone.
+        request |= {"proxy": server.proxy, "allow_redirects": False}
+        async with asyncio.timeout(deadline), server.session.post(url, **request) as response:
             content = await _read(response)
     except TimeoutError as error:
         server.breaker.failed()
@@ -187,11 +189,11 @@ async def _posted(server: Server, url: str, deadline: float, **request: Any) -> 
         raise TemporaryError(
             f"The model's server could not be reached ({type(error).__name__}).\nTry again later."
         ) from error
-    except asyncio.CancelledError:
-        server.breaker.abandoned()
-        raise
     except PermanentError:
         server.breaker.succeeded()
+        raise
+    except BaseException:
+        server.breaker.abandoned()
         raise
     wrong = refusal(response.status, dict(response.headers), content)
     if isinstance(wrong, TemporaryError):
