@@ -11,7 +11,7 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 
 from prosa.errors import BadInput, TooLarge
-from prosa.knowledge.loaders import MOST_BYTES, load, office, pdf, text
+from prosa.knowledge.loaders import MOST_BYTES, html, load, office, pdf, text
 
 FILES = Path(__file__).parent / "files"
 
@@ -211,6 +211,9 @@ def test_big_files_are_refused_before_they_are_parsed(tmp_path, monkeypatch):
     with pytest.raises(TooLarge, match="pages"):
         load(WHOLE, "a.pdf")
     monkeypatch.setattr(text, "MOST_CELLS", 10)
+    monkeypatch.setattr(html, "MOST_ELEMENTS", 10)
+    with pytest.raises(TooLarge, match="elements"):
+        load(b"<html><p>a" * 20, "a.html")
     with pytest.raises(TooLarge, match="cells"):
         load(b"a,b\n" * 10, "a.csv")
     with pytest.raises(TooLarge, match="cells"):

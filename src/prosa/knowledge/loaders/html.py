@@ -6,11 +6,13 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from prosa.errors import BadInput
+from prosa.errors import BadInput, TooLarge
 from prosa.knowledge.loaders.text import decoded
 
 MOST_DEPTH = 200
 """Elements within elements; real pages have some thirty."""
+MOST_ELEMENTS = 100_000
+"""Elements of a page: some ten seconds of work; big pages have a few thousand."""
 
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w.:-]{2,40})", re.IGNORECASE)
 _NOT_READ = (
@@ -28,6 +30,7 @@ def page(data: bytes, name: str, charset: str = "") -> tuple[str, str, datetime 
     """Title, Markdown and, when the page says it, the date it was last changed.
 
     :raises BadInput: it is no text, or nested too deep to be a page.
+    :raises TooLarge: it has more than :data:`MOST_ELEMENTS`.
     """
     from bs4 import BeautifulSoup
 
@@ -35,17 +38,23 @@ def page(data: bytes, name: str, charset: str = "") -> tuple[str, str, datetime 
     text = decoded(data, name, charset or (told[1].decode("ascii", "replace") if told else ""))
     try:
         soup = BeautifulSoup(text, "lxml")  # closes what old pages leave open; html.parser nests it
-        _refuse_depth(soup, name)
+        _refuse_monsters(soup, name)
         title, date = _title(soup), _date(soup)
         return title, _markdown(soup), date
     except RecursionError:
         raise _too_deep(name) from None
 
 
-def _refuse_depth(soup: Any, name: str) -> None:
+def _refuse_monsters(soup: Any, name: str) -> None:
+    count = 0
     # Walks the tree without recursion, in the order of the document.
     for element in soup.descendants:
-        if not isinstance(element, str) and sum(1 for _ in element.parents) > MOST_DEPTH:
+        if isinstance(element, str):
+            continue
+        count += 1
+        if count > MOST_ELEMENTS:
+            raise TooLarge(f"{name} has more than {MOST_ELEMENTS:,} elements.\nSplit it.")
+        if sum(1 for _ in element.parents) > MOST_DEPTH:
             raise _too_deep(name)
 
 
