@@ -290,3 +290,47 @@ def test_the_same_prompt_gets_the_same_answer_and_our_own_lines_are_not_the_cust
     asked = Prompt(SYSTEM, (("user", "[profile name of the customer: Ana]\nPrazo de entrega?"),))
     assert reply(asked) == reply(asked)
     assert "profile name" not in reply(asked)
+
+
+# ── tools ─────────────────────────────────────────────────────────────────────────────────────────
+
+SEARCH = {"name": "search_knowledge", "parameters": {"type": "object", "properties": {"query": {"type": "string"}}}}
+FOUND = "<data>\n[Frete, Prazos]\nAceitamos Pix. A entrega no interior leva 9 dias.\n</data>"
+SAID = "A entrega no interior leva 9 dias. (Frete, Prazos)"
+
+
+def test_openai_searches_and_answers_from_the_result(client: openai.OpenAI) -> None:
+    offered = [{"type": "function", "function": SEARCH}]
+    asked = client.chat.completions.create(model="stub", messages=ASKED, tools=offered).choices[0]
+    assert asked.finish_reason == "tool_calls"
+    (call,) = asked.message.tool_calls
+    assert json.loads(call.function.arguments) == {"query": "Qual o prazo de entrega?"}
+    returned = {"role": "tool", "tool_call_id": call.id, "content": FOUND}
+    messages = [*ASKED, asked.message.model_dump(exclude_none=True), returned]
+    done = client.chat.completions.create(model="stub", messages=messages, tools=offered)
+    assert SAID in done.choices[0].message.content
+    refused = client.chat.completions.create(model="stub", messages=ASKED, tools=offered, tool_choice="none")
+    assert refused.choices[0].finish_reason == "stop"
+
+
+def test_calls_can_be_planned(client: openai.OpenAI, control: fake_llm.Control) -> None:
+    control.call(("stock", {"sku": "1"}), ("stock", "{half"))
+    planned = client.chat.completions.create(model="stub", messages=ASKED).choices[0].message.tool_calls
+    assert [call.function.arguments for call in planned] == ['{"sku": "1"}', "{half"]
+    assert len({call.id for call in planned}) == 2
+
+
+def test_gemini_searches_and_answers_from_the_result(gemini: genai.Client) -> None:
+    declared = genai_types.FunctionDeclaration(name="search_knowledge", parameters_json_schema=SEARCH["parameters"])
+    config = genai_types.GenerateContentConfig(
+        system_instruction=SYSTEM,
+        tools=[genai_types.Tool(function_declarations=[declared])],
+        automatic_function_calling=genai_types.AutomaticFunctionCallingConfig(disable=True),
+    )
+    asked = gemini.models.generate_content(model="stub", contents=CONTENTS, config=config)
+    (call,) = asked.function_calls
+    assert call.args == {"query": "Qual o prazo de entrega?"}
+    returned = genai_types.Part.from_function_response(name=call.name, response={"return_value": FOUND})
+    contents = [*CONTENTS, asked.candidates[0].content, genai_types.Content(role="user", parts=[returned])]
+    done = gemini.models.generate_content(model="stub", contents=contents, config=config)
+    assert SAID in done.text
