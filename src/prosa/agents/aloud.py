@@ -18,7 +18,7 @@ from prosa.agents.tongues import POINT_COUNTRIES, Noun, Tongue, region, tongue
 
 _LONG = 7
 """Figures without separators from which a number is a code, read digit by digit."""
-_NUMBER = r"[0-9]+(?:[.,][0-9]+)*"
+_NUMBER = r"[0-9]++(?:[.,][0-9]++)*+"  # possessive: a long row of figures costs its length, not its square
 _EMOJI = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2190-\u21ff\u25a0-\u25ff\ufe00-\ufe0f\u200b-\u200f\u2060\ufeff"
     "\U000e0020-\U000e007f]|[0-9#*]\ufe0f?\u20e3"
@@ -102,14 +102,17 @@ class _Reader:
             ),
             (_TIME, self._time),
             (_DAY, self._day),
-            (re.compile(rf"({_NUMBER})[ \u00a0]?%"), lambda found: f"{self._number(found[1])} {words.percent}"),
+            (
+                re.compile(rf"(?<![0-9])({_NUMBER})[ \u00a0]?%"),
+                lambda found: f"{self._number(found[1])} {words.percent}",
+            ),
             (_ORDINAL, self._ordinal),
             (_TIMES, lambda found: self._counted(found[1], words.times)),
             (
                 re.compile(rf"(?<![\w.,])({_NUMBER})[ \u00a0]?({units})(?![\w²³/])"),
                 lambda found: self._counted(found[1], words.units[found[2]]),
             ),
-            (re.compile(rf"(?<=[^\W\d_])-?({_NUMBER})|({_NUMBER})(?=[^\W\d_])"), self._glued),
+            (re.compile(rf"(?<=[^\W\d_])-?({_NUMBER})|(?<![0-9])({_NUMBER})(?=[^\W\d_])"), self._glued),
             (re.compile(rf"(?<![\w)])[-−]({_NUMBER})"), lambda found: f"{words.minus} {self._number(found[1])}"),
             (re.compile(_NUMBER), self._apart),
             (
