@@ -1,8 +1,10 @@
+from django.contrib.auth import get_user_model
 from django.db import migrations
 
 
 def keep_what_is_in_force(apps, _schema_editor):
     """The text of today is the only version that is still known."""
+    user = get_user_model()  # for the name of the field: the historical model knows no methods
     guidelines = apps.get_model("prosa_business", "Guideline")
     versions = apps.get_model("prosa_business", "GuidelineVersion")
     versions.objects.bulk_create(
@@ -13,7 +15,7 @@ def keep_what_is_in_force(apps, _schema_editor):
             rules=one.rules,
             published_at=one.updated_at,
             published_by_id=one.updated_by_id,
-            published_name=one.updated_by.get_username() if one.updated_by_id else "",
+            published_name=getattr(one.updated_by, user.USERNAME_FIELD) if one.updated_by_id else "",
         )
         for one in guidelines.objects.select_related("updated_by")
     )
