@@ -226,7 +226,7 @@ def test_with_djangos_own_admin_it_is_sound_as_well(platform: Platform):
 PAGES = (
     "from django.test import Client; from accounts.models import Merchant; from django.contrib import admin;"
     "client = Client(SERVER_NAME='localhost'); client.force_login(Merchant.objects.first());"
-    "print({model._meta.label_lower: client.get(f'/admin/{model._meta.app_label}/{model._meta.model_name}/').status_code for model in admin.site._registry});"
+    "print({model._meta.label_lower: client.get(f'/admin/{model._meta.app_label}/{model._meta.model_name}/', follow=True).status_code for model in admin.site._registry});"
     "print(client.get('/admin/').status_code)"
 )
 

@@ -31,6 +31,7 @@ from prosa.contracts import (
     InboxConfig,
     Line,
     OutboundMessage,
+    Passage,
     Reply,
     Turn,
     TurnResult,
@@ -55,6 +56,8 @@ MOST_WAITING = 1000
 """Unanswered messages one turn takes up; what is beyond them gets the next one."""
 MOST_SUPERSEDED = 3
 """A customer who never stops typing still gets an answer: after this many dropped drafts the next one is sent."""
+MOST_PASSAGES = 6
+"""Passages of the business's knowledge one search gives the agent."""
 GRACE_S = 15.0
 """Beyond the business's deadline for an answer, in which the agent must have given up by itself."""
 
@@ -146,7 +149,7 @@ class Turns:
                 {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
             )
         (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked) = row  # fmt: skip
+         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed) = row  # fmt: skip
         waiting = sorted(
             (
                 _Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "")
@@ -182,6 +185,7 @@ class Turns:
             turn_deadline=float(turn_deadline),
             words=words(locale),
             approved=self._approved(business_id),
+            passages=self._passages(business_id) if informed else None,
         )
         return Context(
             conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
@@ -193,6 +197,13 @@ class Turns:
         async def look_up(text: str) -> Sequence[ApprovedAnswer]:
             async with self._pool.connection() as connection:
                 return await search.approved(connection, business_id, text, 3)
+
+        return look_up
+
+    def _passages(self, business_id: int) -> Callable[[str], Awaitable[Sequence[Passage]]]:
+        async def look_up(text: str) -> Sequence[Passage]:
+            async with self._pool.connection() as connection:
+                return await search.passages(connection, business_id, text, MOST_PASSAGES)
 
         return look_up
 
