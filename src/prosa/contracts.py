@@ -371,7 +371,7 @@ class Turn:
     ``identity`` is how surely the customer is known, ``customer_number`` their number when the channel shows it.
     At most ``max_requests`` answers of models and ``max_tool_calls`` calls of tools a turn; ``tool_deadline`` is for
     each tool. ``before_write`` is called once, just before the first write tool runs: from then on the turn should not be
-    cancelled because of newer messages.
+    cancelled because of newer messages. ``proposals`` names what the agent may propose: what the caller carries out.
     """
 
     business_name: str
@@ -398,6 +398,7 @@ class Turn:
     max_tool_calls: int = 12
     tool_deadline: float = 10.0
     before_write: Callable[[], None] | None = None
+    proposals: frozenset[str] = frozenset({"bring_in_person", "resolve", "remember", "send_options"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ async def test_a_document_answers_a_misspelt_question_and_gives_its_source(house
     await elsewhere(index.store, business.pk, [entry])
     await house.work()
     await house.post(said("qto custa o frte pra campinas?", "1"))
-    await house.until(lambda: house.carrier.texts())
+    await house.until(house.carrier.texts)
     (answer,) = house.carrier.texts()
     assert "R$ 18,90" in answer
     assert "Trocas e entregas" in answer
@@ -37,5 +37,5 @@ async def test_another_business_knows_nothing_of_it(house: House, business: Busi
     await elsewhere(index.store, other.pk, [index.Entry("x", "Fretes", PIECES, "pt")])
     await house.work()
     await house.post(said("quanto custa o frete para Campinas?", "1"))
-    await house.until(lambda: house.carrier.texts())
+    await house.until(house.carrier.texts)
     assert "18,90" not in house.carrier.texts()[0]

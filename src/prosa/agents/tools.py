@@ -64,7 +64,8 @@ class Toolbox:
     def _own(self) -> tuple[Tool, ...]:
         """The house's own come last in the making and so win over a stranger's tool of the same name."""
         search = (passages.SEARCH,) if self._turn.passages is not None else ()
-        return (*search, *proposals.tools(self.proposed))
+        allowed = (tool for tool in proposals.tools(self.proposed) if tool.name in self._turn.proposals)
+        return (*search, *allowed)
 
     @property
     def exhausted(self) -> bool:

@@ -56,6 +56,8 @@ MOST_WAITING = 1000
 """Unanswered messages one turn takes up; what is beyond them gets the next one."""
 MOST_SUPERSEDED = 3
 """A customer who never stops typing still gets an answer: after this many dropped drafts the next one is sent."""
+CARRIED_OUT = frozenset({"bring_in_person", "send_options"})
+"""Of an agent's proposals, those that ``_finish`` acts on."""
 MOST_PASSAGES = 6
 """Passages of the business's knowledge one search gives the agent."""
 GRACE_S = 15.0
@@ -186,6 +188,7 @@ class Turns:
             words=words(locale),
             approved=self._approved(business_id),
             passages=self._passages(business_id) if informed else None,
+            proposals=CARRIED_OUT,
         )
         return Context(
             conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
@@ -222,15 +225,17 @@ class Turns:
             return _over_budget(context) if saved and result and result.trace.get("offline") == "unknown" else result
 
     async def _ask(self, claim: Claim, context: Context) -> TurnResult | None:
-        thinking = asyncio.ensure_future(self._think(context.turn))
         news = asyncio.Event()
 
         def interrupt() -> None:
             news.set()
             thinking.cancel()
 
-        if self.dispatcher is not None and claim.superseded < MOST_SUPERSEDED:
-            self.dispatcher.on_news(claim, interrupt)
+        turn = context.turn
+        if (dispatcher := self.dispatcher) is not None and claim.superseded < MOST_SUPERSEDED:
+            dispatcher.on_news(claim, interrupt)
+            turn = replace(turn, before_write=lambda: dispatcher.on_news(claim, None))
+        thinking = asyncio.ensure_future(self._think(turn))
         try:
             async with asyncio.timeout(context.turn.turn_deadline + GRACE_S):
                 return await thinking
