@@ -187,7 +187,7 @@ def knowledge_add(
 @knowledge.command("search")
 def knowledge_search(
     question: Annotated[str | None, typer.Argument(help="What a customer would ask.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Passages, or documents per question.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="Passages, or documents per question.")] = 10,
     json: AsJson = False,  # noqa: FBT002
     queries: Annotated[Path | None, typer.Option(help='Many questions: lines {"id", "text"}.')] = None,
     run: Annotated[Path | None, typer.Option(help="Where their results go: lines `qid docid rank score`.")] = None,

@@ -18,9 +18,9 @@ from prosa import sql
 from prosa.knowledge import analysis
 from prosa.postgres.connections import Connection
 
-BUDGET = 12_000
+BUDGET = 8_000
 """Index entries that the first step may touch; the rarest term is always walked."""
-CANDIDATES = 200
+CANDIDATES = 100
 BACKGROUND = 50
 K1 = 1.2
 B = 0.6
