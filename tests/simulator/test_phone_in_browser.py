@@ -123,6 +123,7 @@ async def test_a_conversation(stage: Any, page: Any) -> None:
     )
     await page.get_by_role("button", name="Yes", exact=True).click()
     await expect(page.get_by_role("button", name="No", exact=True)).to_be_disabled()
+    await expect(page.locator(".bubble.customer .meta svg.delivered, .bubble.customer .meta svg.read")).to_have_count(2)
     assert last(stage)["interactive"]["button_reply"] == {"id": "yes", "title": "Yes"}
 
     # a file with a caption
