@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from prosa.channels.models import Inbox
 from prosa.contacts.models import Contact
-from prosa.conversations import turns
+from prosa.conversations import begin
 from prosa.conversations.models import Conversation
 from prosa.costs import checks, gate, spending
 from prosa.costs.models import BY_PERSON, FROM_CATALOGUE, Budget, BudgetNotice, ModelPrice, UsageDay
@@ -44,7 +44,7 @@ def test_the_page_shows_what_the_gate_reads(admin_client, business, budget, used
     contact = Contact.objects.create(business=business, name="Ana")
     conversation = Conversation.objects.create(business=business, inbox=inbox, contact=contact)
     with connection.cursor() as cursor:
-        cursor.execute(turns.queries.context.decode(), {"conversation_id": conversation.pk})
+        cursor.execute(begin.queries.context.decode(), {"conversation_id": conversation.pk})
         names = [column.name for column in cursor.description]
         row = cursor.fetchone()[names.index("standing")]
     import json

@@ -11,7 +11,7 @@ from tests.walks.payloads import ANA, change, said, text, written
 
 from prosa.business.models import Business
 from prosa.contracts import Turn
-from prosa.conversations import turns
+from prosa.conversations import finish
 
 
 def waits(quiet_ms: int, max_quiet_ms: int) -> None:
@@ -212,7 +212,7 @@ async def test_a_draft_is_dropped_only_so_often(house: House):
     await customer
     await house.until(lambda: house.pending() == 0)
     outcomes = house.outcomes()
-    assert outcomes.index("answered") <= turns.MOST_SUPERSEDED
+    assert outcomes.index("answered") <= finish.MOST_SUPERSEDED
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -25,9 +25,9 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.channels.inboxes import queries as inbox_queries
 from prosa.contracts import Attachment, InboxConfig, OutboundMessage, Sent
+from prosa.conversations.begin import address
 from prosa.conversations.dispatch import Claim, Release, backoff
 from prosa.conversations.inbound import TRACKER
-from prosa.conversations.turns import address
 from prosa.errors import ChannelBroken, PermanentError, ProsaError, SlowDown, TemporaryError, UnknownOutcome
 from prosa.http import Client
 from prosa.postgres.connections import Pool, fetch_all, fetch_one

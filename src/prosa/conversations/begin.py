@@ -1,0 +1,150 @@
+"""The beginning of a turn: everything it will know is read in one short look, so that no transaction is open while it thinks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from prosa import conf, sql
+from prosa.business import guidance
+from prosa.channels.inboxes import Inboxes
+from prosa.contracts import ApprovedAnswer, Identity, Line, Passage, Turn
+from prosa.conversations.words import words
+from prosa.costs import gate
+from prosa.knowledge import search
+from prosa.postgres.connections import Connection, Pool, fetch_all, fetch_one
+
+queries = sql.load(__file__, "begin.sql")
+
+HISTORY_LINES = 60
+MOST_WAITING = 1000
+"""Unanswered messages one turn takes up; what is beyond them gets the next one."""
+CARRIED_OUT = frozenset({"bring_in_person", "send_options"})
+"""Of an agent's proposals, those that ``finish`` acts on."""
+MOST_PASSAGES = 6
+"""Passages of the business's knowledge one search gives the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An unanswered message."""
+
+    id: int
+    line: Line
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything ``begin`` read: the conversation as it was, and the turn for the agent."""
+
+    conversation_id: int
+    business_id: int
+    inbox_id: int
+    state: str
+    epoch: int
+    active: bool
+    blocked: bool
+    locale: str
+    max_age: timedelta
+    wait_notice_every: timedelta
+    wait_notice_at: datetime | None
+    to: tuple[Identity, ...]
+    waiting: tuple[Waiting, ...]
+    turn: Turn
+    standing: gate.Standing
+    verdict: gate.Verdict
+    started: datetime
+    clock: float = field(default_factory=time.perf_counter)
+    weighed: tuple[guidance.Choice, ...] = ()
+    """Every conditional guideline, with why it was told or left out."""
+
+
+async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context | None:
+    """The conversation as it is now; None when there is none."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    async with pool.connection() as connection:
+        row = await fetch_one(connection, queries.context, {"conversation_id": conversation_id})
+        if row is None:
+            return None
+        lines = await fetch_all(
+            connection,
+            queries.lines,
+            {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
+        )
+    (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
+     request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed) = row  # fmt: skip
+    waiting = sorted(
+        (
+            Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "")
+            for row in lines
+            if row[5]
+        ),
+        key=lambda each: (each.line.at, each.id),
+    )
+    history = sorted((Line(row[1], row[3], row[4], row[0]) for row in lines if not row[5]), key=lambda line: line.id)
+    inbox = inboxes.get(inbox_id)
+    settings = conf.settings()
+    standing = gate.read(spending, talked)
+    verdict = gate.judge(standing)
+    now = datetime.now(ZoneInfo(timezone))
+    weighed = guidance.choose(rules, now, inbox.kind if inbox else "")
+    turn = Turn(
+        business_name=business,
+        locale=locale,
+        channel=inbox.kind if inbox else "",
+        question=tuple(each.line for each in waiting),
+        now=now,
+        history=tuple(history),
+        guidelines=guidance.compose(guidelines, weighed),
+        guideline_version=version,
+        customer_name=customer,
+        model=model or settings.model,
+        fallback_models=tuple(part.strip() for part in fallbacks.split(",") if part.strip())
+        or settings.fallback_models,
+        history_tokens=history_tokens,
+        request_deadline=float(request_deadline),
+        turn_deadline=float(turn_deadline),
+        words=words(locale),
+        approved=_approved(pool, business_id),
+        passages=_passages(pool, business_id) if informed else None,
+        proposals=CARRIED_OUT,
+    )
+    return Context(
+        conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
+        timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), gate.apply(turn, verdict, standing),
+        standing, verdict, started, clock, weighed,
+    )  # fmt: skip
+
+
+def _approved(pool: Pool, business_id: int) -> Callable[[str], Awaitable[Sequence[ApprovedAnswer]]]:
+    async def look_up(text: str) -> Sequence[ApprovedAnswer]:
+        async with pool.connection() as connection:
+            return await search.approved(connection, business_id, text, 3)
+
+    return look_up
+
+
+def _passages(pool: Pool, business_id: int) -> Callable[[str], Awaitable[Sequence[Passage]]]:
+    async def look_up(text: str) -> Sequence[Passage]:
+        async with pool.connection() as connection:
+            return await search.passages(connection, business_id, text, MOST_PASSAGES)
+
+    return look_up
+
+
+async def address(connection: Connection, conversation_id: int) -> tuple[Identity, ...]:
+    """Every identity of the person in a conversation, oldest first."""
+    return identify(await fetch_all(connection, queries.address, {"conversation_id": conversation_id}))
+
+
+def identify(rows: Sequence[Sequence[str]]) -> tuple[Identity, ...]:
+    """Rows of (key, address) as identities."""
+    found = []
+    for key, wire in rows:
+        kind, _, value = key.partition(":")
+        found.append(Identity(kind, value, wire))
+    return tuple(found)

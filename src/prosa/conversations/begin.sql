@@ -1,0 +1,33 @@
+-- Everything a turn knows, in one short look.
+
+-- name: context
+SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, ct.blocked_at IS NOT NULL,
+       b.name, b.locale, b.timezone, b.active, b.model, b.fallback_models, b.request_deadline_s, b.turn_deadline_s,
+       b.history_tokens, b.max_age_hours, b.wait_notice_minutes, coalesce(g.text, ''), coalesce(g.rules, '[]'), coalesce(g.version, 0),
+       (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id),
+       k.standing,
+       CASE WHEN num_nonnulls(l.conversation_soft, l.conversation_hard, l.turn_soft, l.turn_hard) > 0 THEN
+           (SELECT ARRAY[sum(t.cost), max(t.cost)] FROM prosa_conversations_turn t WHERE t.conversation_id = c.id) END,
+       EXISTS (SELECT FROM prosa_knowledge_chunk n WHERE n.business_id = b.id)
+FROM prosa_conversations_conversation c
+JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
+JOIN prosa_business_business b ON b.id = c.business_id
+LEFT JOIN prosa_business_guideline g ON g.business_id = b.id
+LEFT JOIN prosa_costs_budget l ON l.business_id = b.id
+CROSS JOIN LATERAL prosa_costs_standing(b.id) AS k(standing)
+WHERE c.id = %(conversation_id)s
+
+-- name: lines
+-- What waits for an answer, and what was said before it.
+(SELECT id, author, kind, text, sent_at, true, provider_id FROM prosa_conversations_message
+ WHERE conversation_id = %(conversation_id)s AND pending ORDER BY id LIMIT %(most)s)
+UNION ALL
+(SELECT id, author, kind, text, sent_at, false, NULL FROM prosa_conversations_message
+ WHERE conversation_id = %(conversation_id)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
+   AND kind NOT IN ('reaction', 'system', 'revoke')
+ ORDER BY id DESC LIMIT %(history)s)
+
+-- name: address
+-- The identities of the person, as the inbox's provider calls them.
+SELECT i.key, i.address FROM prosa_conversations_conversation c JOIN prosa_contacts_identity i ON i.contact_id = c.contact_id
+WHERE c.id = %(conversation_id)s ORDER BY i.id

@@ -1,0 +1,218 @@
+"""The end of a turn: whether anything is said is decided here, in one transaction, under the conversation's lock.
+
+A person may have taken over, or the customer may have written on, while the model thought.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prosa import sql
+from prosa.channels import base
+from prosa.channels.inboxes import Inboxes
+from prosa.contracts import OutboundMessage, Reply, TurnResult
+from prosa.conversations import ownership
+from prosa.conversations.begin import MOST_WAITING, Context, Waiting
+from prosa.conversations.dispatch import RELEASED, Claim, Release
+from prosa.conversations.models import State
+from prosa.conversations.states import Move
+from prosa.conversations.words import words
+from prosa.costs import gate, ledger
+from prosa.postgres.connections import Pool, fetch_one
+from prosa.sql import Texts
+
+log = logging.getLogger(__name__)
+queries = sql.load(__file__, "finish.sql")
+
+MOST_SUPERSEDED = 3
+"""A customer who never stops typing still gets an answer: after this many dropped drafts the next one is sent."""
+
+
+class Finish:
+    """Ends turns. ``wake`` is called when something is to be delivered."""
+
+    def __init__(self, pool: Pool, inboxes: Inboxes, wake: Callable[[], None]) -> None:
+        self._pool, self._inboxes, self._wake = pool, inboxes, wake
+
+    async def answer(
+        self, claim: Claim, context: Context, result: TurnResult | None, stages: dict[str, float]
+    ) -> Release:
+        """Say what the agent proposed, unless it may no longer be said; None = it was interrupted."""
+        begun = time.perf_counter()
+        bubbles = self._compose(context, result) if result is not None else []
+        async with self._pool.connection() as connection, connection.transaction():
+            held = await fetch_one(
+                connection,
+                queries.hold,
+                {
+                    "conversation_id": context.conversation_id,
+                    "dispatch_id": claim.id,
+                    "owner": claim.owner,
+                    "claim": claim.claim,
+                },
+            )
+            if held is None or not held[2]:
+                log.warning(
+                    "Conversation %d was given to another worker meanwhile; this answer is dropped.",
+                    context.conversation_id,
+                )
+                return RELEASED
+            outcome = _judge(context, claim, result, state=held[0], epoch=held[1], newer=held[3])
+            epoch = context.epoch
+            if result is not None and outcome == "answered" and result.handoff is not None:
+                moved = await ownership.move(
+                    connection,
+                    context.conversation_id,
+                    Move.HAND_OFF,
+                    "bot",
+                    reason=result.handoff.reason,
+                    team=result.handoff.team,
+                )
+                epoch = moved[1] if moved else epoch
+                await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})
+            if context.verdict.step is not gate.Step.NORMAL:
+                await ledger.notice(connection, context.business_id, context.standing.day, context.verdict)
+            said = bubbles if outcome == "answered" else []
+            stages = {
+                **stages,
+                **(result.stages if result else {}),
+                "total_ms": (time.perf_counter() - context.clock) * 1000,
+            }
+            row = await fetch_one(
+                connection,
+                queries.finish,
+                {
+                    **_record(context, result, outcome, bubbles, stages),
+                    "dispatch_id": claim.id,
+                    "inbox_id": context.inbox_id,
+                    "author": "system" if result is not None and result.model == "" else "bot",
+                    "epoch": epoch,
+                    **_columns(said),
+                    "answers": [each.id for each in context.waiting] if outcome in ("answered", "silent") else [],
+                    "release": outcome != "superseded",
+                    "more": outcome in ("answered", "silent") and len(context.waiting) >= MOST_WAITING,
+                },
+            )
+        if said:
+            self._wake()
+        log.info(
+            "turn",
+            extra={
+                "conversation": context.conversation_id, "turn": row[0] if row else None, "outcome": outcome, "model": result.model if result else "",
+                "finish_ms": round((time.perf_counter() - begun) * 1000, 1), **{key: round(value, 1) for key, value in stages.items()},
+            },
+        )  # fmt: skip
+        if outcome == "superseded":
+            return Release(again_in=None if held[3] else 0.0, superseded=True)
+        return RELEASED
+
+    def _compose(self, context: Context, result: TurnResult) -> list[OutboundMessage]:
+        inbox = self._inboxes.get(context.inbox_id)
+        if inbox is None:
+            return []
+        provider = base.provider(inbox.kind)
+        return [bubble for reply in result.replies for bubble in provider.compose(reply)]
+
+    async def keep_company(self, claim: Claim, context: Context) -> Release:
+        """While people have not come yet: no model, one honest notice every so often; the messages stay unanswered."""
+        due = context.wait_notice_at is None or context.turn.now - context.wait_notice_at >= context.wait_notice_every
+        if not due:
+            return Release()
+        result = TurnResult((Reply(words(context.locale)["still_waiting"]),), model="")
+        bubbles = self._compose(context, result)
+        async with self._pool.connection() as connection, connection.transaction():
+            held = await fetch_one(
+                connection,
+                queries.hold,
+                {
+                    "conversation_id": context.conversation_id,
+                    "dispatch_id": claim.id,
+                    "owner": claim.owner,
+                    "claim": claim.claim,
+                },
+            )
+            if held is None or not held[2] or held[1] != context.epoch:
+                return RELEASED if held is None or not held[2] else Release()
+            await fetch_one(
+                connection,
+                queries.finish,
+                {
+                    **_record(context, result, "notice", bubbles, {}),
+                    "dispatch_id": claim.id, "inbox_id": context.inbox_id, "author": "system", "epoch": context.epoch,
+                    **_columns(bubbles), "answers": [], "release": True, "more": False,
+                },
+            )  # fmt: skip
+            await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})
+        self._wake()
+        return RELEASED
+
+    async def settle(self, context: Context, messages: Sequence[Waiting], reason: str) -> None:
+        """Messages nobody needs to answer any more; the timeline says why."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                queries.settle,
+                {
+                    "conversation_id": context.conversation_id,
+                    "business_id": context.business_id,
+                    "ids": [each.id for each in messages],
+                    "reason": reason,
+                },
+                prepare=True,
+            )
+
+
+def _judge(context: Context, claim: Claim, result: TurnResult | None, *, state: str, epoch: int, newer: bool) -> str:
+    """What becomes of a proposal, under the lock."""
+    if state != State.BOT or epoch != context.epoch:
+        return "withheld"
+    if result is None:
+        return "superseded"
+    if newer and not result.wrote and claim.superseded < MOST_SUPERSEDED:
+        return "superseded"
+    return "answered" if result.replies or result.handoff else "silent"
+
+
+def _columns(bubbles: Sequence[OutboundMessage]) -> dict[str, Any]:
+    return {
+        "kinds": Texts([bubble.kind for bubble in bubbles]),
+        "texts": Texts([bubble.text for bubble in bubbles]),
+        "payloads": Texts([sql.jsonb(bubble.payload) if bubble.payload else None for bubble in bubbles]),
+    }
+
+
+def _record(
+    context: Context,
+    result: TurnResult | None,
+    outcome: str,
+    bubbles: Sequence[OutboundMessage],
+    stages: dict[str, float],
+) -> dict[str, Any]:
+    usage = result.usage if result is not None else None
+    return {
+        "conversation_id": context.conversation_id,
+        "business_id": context.business_id,
+        "outcome": outcome,
+        "started_at": context.started,
+        "model": result.model[:200] if result else "",
+        "input_tokens": usage.input_tokens if usage else 0,
+        "output_tokens": usage.output_tokens if usage else 0,
+        "requests": usage.requests if usage else 0,
+        "cost": usage.cost if usage else None,
+        "day": context.standing.day,
+        "used": ledger.packed([ledger.Entry(result.model, result.usage)]) if result else None,
+        "guideline_version": context.turn.guideline_version,
+        "stages": json.dumps({key: round(value, 2) for key, value in stages.items()}),
+        "trace": sql.jsonb(
+            {
+                **(result.trace if result else {}),
+                "budget": gate.trace(context.verdict, context.standing),
+                "rules": [choice.trace() for choice in context.weighed],
+            }
+        ),
+        "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),
+        "error": sql.clean(result.error if result else "").decode(),
+    }
