@@ -64,7 +64,10 @@ async def test_the_double_looks_up_and_answers_word_by_word_with_the_source(
     result = await runner.run(turn("Quanto custa o envio?", model=model, passages=searching(SHIPPING)))
     assert "O envio custa R$ 19,90. (Política de frete, Prazos, 2026-01-02)" in result.replies[0].text
     assert (len(models.requests), result.sources) == (2, (SHIPPING,))
-    assert result.trace["passages"] == [{"id": 9, "source": "Política de frete, Prazos, 2026-01-02", "score": 0.8}]
+    (passage,) = result.trace["passages"]
+    assert (passage["id"], passage["source"], passage["score"]) == (9, "Política de frete, Prazos, 2026-01-02", 0.8)
+    assert (passage["title"], passage["section"], passage["date"]) == ("Política de frete", "Prazos", "2026-01-02")
+    assert passage["text"] == SHIPPING.text, "documents change; the trace keeps what was read"
 
 
 async def test_a_wrong_call_gets_its_error_back_and_not_for_ever(models: Control, turn: Make) -> None:

@@ -82,7 +82,7 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = (), found: Sequence[
         trace["offline"] = "greeting"
     elif quoted is not None:
         text = said
-        trace = {"offline": "passage", "sources": [], "passages": [_told(quoted)]}
+        trace = {"offline": "passage", "sources": [], "passages": [passages.told(quoted)]}
     else:
         text = f"{word(turn, 'unknown')} {word(turn, 'offer_person')}"
         trace["offline"] = "unknown"
@@ -95,7 +95,3 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = (), found: Sequence[
         trace=trace,
         sources=sources,
     )
-
-
-def _told(passage: Passage) -> Json:
-    return {"id": passage.chunk_id, "source": passages.source(passage), "score": round(passage.score, 4)}

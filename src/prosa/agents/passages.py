@@ -10,6 +10,8 @@ from prosa.contracts import Json, Passage, Tool, ToolContext, ToolResult
 
 MOST = 5
 """Passages one search shows a model."""
+KEPT = 400
+"""Characters of a passage that the turn's record keeps."""
 NOTHING = "Nothing was found. Do not guess: say that you do not know and offer to bring in a person."
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z\s])|\n+")
@@ -51,6 +53,21 @@ SEARCH = Tool(
 def source(passage: Passage) -> str:
     """Where a passage stands, for people: title, section, date."""
     return " ".join(", ".join(filter(None, (passage.title, passage.section, passage.date))).split())
+
+
+def told(passage: Passage) -> Json:
+    """For the turn's record, with the words as they were: documents change."""
+    return {
+        "id": passage.chunk_id,
+        "source": source(passage),
+        "score": round(passage.score, 4),
+        "title": passage.title,
+        "section": passage.section,
+        "date": passage.date,
+        "url": passage.url,
+        "document": passage.document,
+        "text": passage.text[:KEPT],
+    }
 
 
 def quoted(passage: Passage, asked: str, most: int = 2) -> str:

@@ -55,12 +55,22 @@ async def run(turn: Turn) -> TurnResult:
         "history": {"kept": len(remembered.lines), "dropped": remembered.dropped, "tokens": remembered.tokens},
         "guideline_version": turn.guideline_version,
         "sources": [entry.id for entry in approved],
+        "approved": [
+            {
+                "id": entry.id,
+                "question": entry.question[:300],
+                "answer": entry.answer[:300],
+                "score": round(entry.score, 4),
+            }
+            for entry in approved
+        ],
     }
     if lookup_error:
         trace["lookup_error"] = lookup_error
     names = _chain(turn)
     work = _Work(turn, tools.Toolbox(turn), trace, started + turn.turn_deadline)
     if names:
+        work.approved = approved
         work.told = guidelines.instructions(turn, approved)
         work.messages = guidelines.messages(turn, remembered, work.told)
     prompted = time.perf_counter()
@@ -94,6 +104,7 @@ class _Work:
     toolbox: tools.Toolbox
     trace: Json
     ends: float
+    approved: Sequence[ApprovedAnswer] = ()
     told: str = ""
     messages: list[ModelMessage] = field(default_factory=list)
     spent: list[Usage] = field(default_factory=list)
@@ -113,6 +124,14 @@ class _Work:
         """Add a model's message and our answer to it. Kept by the next model, should this one fail."""
         self.messages += [response, ModelRequest(parts=list(parts), instructions=self.told)]
 
+    def follow(self) -> bool:
+        """Go on as the specialist that has the conversation now; whether that is another than before."""
+        turn = self.toolbox.relay.turn
+        if turn.specialist == self.turn.specialist:
+            return False
+        self.turn, self.told = turn, guidelines.instructions(turn, self.approved)
+        return True
+
     def evidence(self) -> list[str]:
         """Every text a figure of the answer may come from, the likeliest first."""
         turn = self.turn
@@ -129,20 +148,22 @@ class _Work:
 
     def signed(self, result: TurnResult) -> TurnResult:
         """``result`` with everything the tools left behind."""
-        proposed = self.toolbox.proposed
+        proposed, transfer = self.toolbox.proposed, self.toolbox.relay.transfer
         if self.toolbox.trace:
             self.trace["tools"] = self.toolbox.trace
+        if self.turn.specialist:
+            self.trace["specialist"] = {"name": self.turn.specialist} | (
+                {"from": transfer.origin, "reason": transfer.reason} if transfer else {}
+            )
         if sources := tuple(self.toolbox.sources.values()):
-            self.trace["passages"] = [
-                {"id": each.chunk_id, "source": passages.source(each), "score": round(each.score, 4)}
-                for each in sources
-            ]
+            self.trace["passages"] = [passages.told(each) for each in sources]
         return replace(
             result,
             handoff=result.handoff or proposed.handoff,
             resolved=proposed.resolved,
             facts=tuple(proposed.facts),
             sources=result.sources or sources,
+            transfer=transfer,
             wrote=self.toolbox.wrote,
         )
 
@@ -151,23 +172,25 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
     """Ask one model until it answers; None when it did not, with the reason in the trace."""
     mind = _mind(name, work.trace)
     while mind is not None and len(work.spent) < work.turn.max_requests and work.left > _SHORTEST_TRY:
-        began = time.perf_counter()
         response = await _ask(mind, work)
         if response is None:
             return None
-        proposed = work.toolbox.proposed
+        proposed, made = work.toolbox.proposed, work.trace["attempts"][-1]
         if response.tool_calls:
             returns, only = await work.toolbox.call(response.tool_calls, work.left)
+            if work.follow() and work.turn.model != name:
+                mind = _mind(work.turn.model, work.trace) or mind
+                name = mind.name
             finished = only and bool(proposed.options or proposed.handoff or (response.text or "").strip())
             if not finished:
-                work.trace["attempts"].append(_attempt(name, began) | {"tools": len(returns)})
+                made["tools"] = len(returns)
                 work.say(response, *returns)
                 continue
         try:
             reply, notes = _reply(work, response)
         except answer.Nonsense as error:
             logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
-            work.trace["attempts"].append(_attempt(name, began, str(error), status="nonsense"))
+            made |= {"ok": False, "error": str(error), "status": "nonsense"}
             return None
         missing = grounding.unsupported(
             "\n".join((reply.text, *(option.title for option in reply.options))),
@@ -175,7 +198,6 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
             month_first=work.turn.locale.replace("_", "-").lower() == "en-us",
         )
         if not missing:
-            work.trace["attempts"].append(_attempt(name, began))
             work.trace["finish_reason"] = response.finish_reason
             work.trace |= notes
             return TurnResult(replies=(reply,), model=name)
@@ -184,7 +206,7 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
         work.trace.setdefault("rejected", []).append(
             {"model": name, "draft": reply.text[:500], "figures": list(missing)}
         )
-        work.trace["attempts"].append(_attempt(name, began, verdict, status="ungrounded"))
+        made |= {"ok": False, "error": verdict, "status": "ungrounded"}
         if work.rejected > 1:
             return None
         proposed.options = None
@@ -256,7 +278,11 @@ async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
         work.trace["attempts"].append(_attempt(mind.name, began, _explained(error, deadline), status=status))
         return None
     mind.breaker.succeeded()
-    work.spent.append(usage.of(response))
+    spent = usage.of(response)
+    work.spent.append(spent)
+    work.trace["attempts"].append(
+        _attempt(mind.name, began) | {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens}
+    )
     work.trace["price"] = "unknown" if any(spent.cost is None for spent in work.spent) else "known"
     return response
 

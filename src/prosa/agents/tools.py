@@ -7,6 +7,7 @@ raises becomes one polite sentence.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import re
 import time
@@ -18,7 +19,7 @@ from pydantic_ai.messages import RetryInfo, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
-from prosa.agents import memory, passages, proposals
+from prosa.agents import memory, passages, proposals, specialists
 from prosa.contracts import IDENTITY_LEVELS, Json, Passage, Tool, ToolContext, ToolResult, Turn
 from prosa.errors import BadInput
 from prosa.redaction import redact, redact_data
@@ -31,6 +32,7 @@ MOST_WRONG = 2
 """Wrong calls that get their error back; after more the model must answer without tools."""
 
 _SHOWN = 500  # characters of a result kept in the trace
+_MOST_ARGUMENTS = 2_000
 _FENCE = re.compile(r"<(?=\s*/?\s*data\b)", re.IGNORECASE)
 _FAILED = "This did not work and is not available now. Do not claim its result; say so, or offer to bring in a person."
 _LATE = "This took too long and was given up. Do not claim its result; say so, or offer to bring in a person."
@@ -58,6 +60,12 @@ class Toolbox:
         self.trace: list[Json] = []
         self.wrote = False
         self._wrong = self._made = 0
+        self.relay = specialists.Relay(turn)
+        self._offer(turn)
+
+    def _offer(self, turn: Turn) -> None:
+        """What may be called from now on: after a transfer the tools are the new specialist's."""
+        self._turn = turn
         self._tools = {tool.name: tool for tool in (*_offered(turn), *self._own())}
         self.parameters = ModelRequestParameters(function_tools=[_definition(tool) for tool in self._tools.values()])
 
@@ -65,7 +73,7 @@ class Toolbox:
         """The house's own come last in the making and so win over a stranger's tool of the same name."""
         search = (passages.SEARCH,) if self._turn.passages is not None else ()
         allowed = (tool for tool in proposals.tools(self.proposed) if tool.name in self._turn.proposals)
-        return (*search, *allowed)
+        return (*search, *allowed, *self.relay.tools())
 
     @property
     def exhausted(self) -> bool:
@@ -96,6 +104,8 @@ class Toolbox:
                 if self._turn.before_write is not None:
                     self._turn.before_write()
             returns[place] = await self._run(call, ends)
+        if self.relay.turn is not self._turn:
+            self._offer(self.relay.turn)
         only = all(part.tool_name in proposals.NAMES for part in parts)
         return [returns[place] for place in range(len(parts))], only and len(reads) == len(parts)
 
@@ -162,7 +172,7 @@ class Toolbox:
             return ToolResult(_FAILED if reading else _UNSURE, error=True)
 
     def _note(self, part: ToolCallPart, given: Json | None, ms: float, result: str, *, ok: bool) -> None:
-        arguments = redact_data(given) if given is not None else redact(memory.plain(str(part.args))[:_SHOWN])
+        arguments = _bounded(redact_data(given)) if given is not None else redact(memory.plain(str(part.args))[:_SHOWN])
         self.trace.append(
             {
                 "tool": memory.plain(part.tool_name)[:80],
@@ -172,6 +182,12 @@ class Toolbox:
                 "result": redact(result[:_SHOWN]),
             }
         )
+
+
+def _bounded(given: Json) -> Json | str:
+    """Arguments as the trace keeps them: whole, or the beginning of their JSON."""
+    written = json.dumps(given, ensure_ascii=False, default=str)
+    return given if len(written) <= _MOST_ARGUMENTS else written[:_MOST_ARGUMENTS] + "…"
 
 
 def fenced(text: str) -> str:
