@@ -167,6 +167,34 @@ class Settings(BaseSettings):
         "", validation_alias=_env("ANTHROPIC_BASE_URL"), description="Another address for Anthropic."
     )
 
+    media_wait: float = Field(
+        8.0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias=_env("PROSA_MEDIA_WAIT"),
+        description="Seconds after its arrival that an answer waits for a file to be fetched and a voice note to be written down.",
+    )
+    transcription_deadline: float = Field(
+        60.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias=_env("PROSA_TRANSCRIPTION_DEADLINE"),
+        description="Seconds one try to write down a voice note may take.",
+    )
+    speech_deadline: float = Field(
+        10.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias=_env("PROSA_SPEECH_DEADLINE"),
+        description="Seconds to make a voice note; after them the reply goes out as text.",
+    )
+    speech_retention_days: int = Field(
+        30,
+        ge=1,
+        validation_alias=_env("PROSA_SPEECH_RETENTION_DAYS"),
+        description="Spoken replies nobody used for so many days are deleted; their words stay.",
+    )
+
     # a first inbox from the environment
     whatsapp_token: SecretStr = Field(
         SecretStr(""), validation_alias=_env("WHATSAPP_TOKEN"), description="System-user token of the Cloud API."

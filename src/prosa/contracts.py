@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 Json = dict[str, Any]
@@ -263,13 +264,29 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A stored file of a customer. ``mime`` and ``name`` are what they say; ``size`` in bytes; ``kind`` as in :data:`MediaKind`."""
+
+    path: Path
+    mime: str
+    size: int
+    kind: str = "document"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
-    """A message as the model reads it. ``author``: customer, bot, agent, owner_phone or system."""
+    """A message as the model reads it. ``author``: customer, bot, agent, owner_phone or system.
+
+    ``voice``: its text was spoken and written down by a machine. ``files`` travel with a question, never with history.
+    """
 
     author: str
     text: str
     at: datetime
     id: int = 0
+    voice: bool = False
+    files: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +379,71 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a tool serves, as the conversation knows it, never as a model says it.
+
+    ``identity`` is how surely the customer is known; ``number`` theirs when the channel proves it, digits only.
+    ``channel`` is the inbox's kind.
+    """
+
+    business_id: int
+    conversation_id: int
+    contact_id: int
+    channel: str
+    identity: IdentityLevel = "anonymous"
+    number: str = ""
+    locale: str = ""
+
+
+Run = Callable[[ToolContext, Json], Awaitable[ToolResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """A tool that a plug-in, or an app of the house, offers to every business: see ``hookspecs.tools``.
+
+    ``make`` is called once a turn with the :class:`Caller` and gives the tool's ``run``, or None where it has nothing to
+    offer (another business, another channel). It must be quick: what waits belongs into ``run``.
+    ``specialists``: the names of those who get it; none = all of them. The rest as in :class:`Tool`.
+    """
+
+    name: str
+    description: str
+    schema: Json
+    make: Callable[[Caller], Run | None]
+    risk: Risk = "read"
+    identity: IdentityLevel = "anonymous"
+    specialists: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Specialist:
+    """One of those who share a business's conversations, as an agent plays it.
+
+    ``about`` tells the others, in a sentence, what it is for; ``instructions`` tells itself how it works. ``guidelines``
+    and ``tools`` are those it goes by; ``model`` answers instead of the turn's, when it names one. ``keywords`` in a
+    customer's first words choose it.
+    """
+
+    name: str
+    about: str
+    instructions: str
+    guidelines: str = ""
+    tools: tuple[Tool, ...] = ()
+    model: str = ""
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One specialist passed the conversation to another, and why."""
+
+    origin: str
+    to: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """All an agent may know when it answers: no ids it could leak, no connection it could hold.
 
@@ -371,7 +453,11 @@ class Turn:
     ``identity`` is how surely the customer is known, ``customer_number`` their number when the channel shows it.
     At most ``max_requests`` answers of models and ``max_tool_calls`` calls of tools a turn; ``tool_deadline`` is for
     each tool. ``before_write`` is called once, just before the first write tool runs: from then on the turn should not be
-    cancelled because of newer messages. ``proposals`` names what the agent may propose: what the caller carries out.
+    cancelled because of newer messages. ``document_text`` gives the text of a PDF that a model cannot read itself (it blocks,
+    and may raise anything). ``proposals`` names what the agent may propose: what the caller carries out.
+    ``specialist`` is who answers, by ``role``, its instructions; ``specialists`` are those the conversation may be passed
+    to besides, itself included, and empty where there is nobody else. ``audience``: a customer, or a ``member`` of the
+    business who asks about it.
     """
 
     business_name: str
@@ -398,7 +484,12 @@ class Turn:
     max_tool_calls: int = 12
     tool_deadline: float = 10.0
     before_write: Callable[[], None] | None = None
+    document_text: Callable[[bytes], str] | None = None
     proposals: frozenset[str] = frozenset({"bring_in_person", "resolve", "remember", "send_options"})
+    specialist: str = ""
+    role: str = ""
+    specialists: tuple[Specialist, ...] = ()
+    audience: Literal["customer", "member"] = "customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,7 +510,7 @@ class TurnResult:
     ``model`` is the one that answered (``offline`` when none did). ``trace`` explains: attempts per model with
     error and time, sources, sizes, tool calls, rejected drafts. ``resolved`` is the wish to close the conversation, with
     what was settled; ``facts`` what is worth remembering of the customer; ``sources`` the passages that were read.
-    ``stages`` are milliseconds per stage. ``wrote`` is True when a write tool ran, after which a newer message may no longer cancel the answer.
+    ``transfer``: another specialist answered than began. ``stages`` are milliseconds per stage. ``wrote`` is True when a write tool ran, after which a newer message may no longer cancel the answer.
     """
 
     replies: tuple[Reply, ...]
@@ -433,3 +524,4 @@ class TurnResult:
     resolved: str | None = None
     facts: tuple[str, ...] = ()
     sources: tuple[Passage, ...] = ()
+    transfer: Transfer | None = None

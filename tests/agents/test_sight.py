@@ -8,7 +8,8 @@ import pytest
 from pydantic_ai.messages import BinaryContent
 
 from prosa.agents import sight
-from prosa.agents.sight import File, look
+from prosa.agents.sight import look
+from prosa.contracts import File
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(30)
 PDF = b"%PDF-1.7\n1 0 obj\n"

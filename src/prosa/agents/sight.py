@@ -12,13 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from pydantic_ai.messages import BinaryContent
 
 from prosa.agents.audio import real_type
 from prosa.agents.memory import plain
+from prosa.contracts import File
 
 MEGABYTE: Final = 1024 * 1024
 MAX_FILES: Final = 6
@@ -50,17 +50,6 @@ _EYES: Final = {
 }
 _OWN_SERVER: Final = _Eyes(frozenset({"image/jpeg", "image/png"}), 10 * MEGABYTE)
 _NAMES: Final = {"image": "picture", "sticker": "sticker", "audio": "voice note", "video": "video", "document": "file"}
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A stored file of a customer. ``mime`` and ``name`` are what they say; ``size`` in bytes; ``kind`` as in ``MediaKind``."""
-
-    path: Path
-    mime: str
-    size: int
-    kind: str = "document"
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,10 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             },
         ),
         (
+            _("Voice"),
+            {"fields": (("voice_replies", "voice"), "voice_words"), "classes": ("collapse",)},
+        ),
+        (
             _("Timing"),
             {
                 "fields": (("quiet_ms", "max_quiet_ms"), ("reopen_hours", "max_age_hours"), "wait_notice_minutes"),

@@ -10,6 +10,8 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+VOICE_NEVER, VOICE_ASKED, VOICE_ALIKE = "never", "asked", "alike"
+"""When replies are spoken: never, when the customer asks for it, also when the customer sent a voice note."""
 LOCALES = [("pt-br", "Português (Brasil)"), ("es", "Español"), ("en", "English")]
 
 
@@ -71,6 +73,36 @@ class Business(models.Model):
     )
     wait_notice_minutes = models.PositiveIntegerField(
         _("wait notice every (minutes)"), default=30, help_text=_("While a customer waits for a person.")
+    )
+
+    voice_replies = models.CharField(
+        _("answer with voice notes"),
+        max_length=10,
+        default=VOICE_ASKED,
+        db_default=VOICE_ASKED,
+        choices=[
+            (VOICE_NEVER, _("Never")),
+            (VOICE_ASKED, _("When the customer asks for it")),
+            (VOICE_ALIKE, _("When the customer asks for it or sent a voice note")),
+        ],
+        help_text=_(
+            "Needs PROSA_SPEECH_MODEL. Where no voice note can be made or sent, the same words go out as text."
+        ),
+    )
+    voice = models.CharField(
+        _("voice"),
+        max_length=60,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("As the speech model names it, for example alloy or nova. Empty uses its usual one."),
+    )
+    voice_words = models.TextField(
+        _("words that ask for a voice note"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("One expression a line, besides the usual ones (“me manda um áudio”, “send me a voice note”…)."),
     )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

@@ -60,6 +60,8 @@ class Provider(ABC):
     """Per recipient: seconds per message and burst size, as the provider enforces it."""
     number_rate: ClassVar[float] = 0.0
     """Messages per second one inbox may send; 0 = no limit known."""
+    voice_notes: ClassVar[bool] = False
+    """True when a bubble of kind ``audio`` with a local file arrives as a voice note."""
     tracks: ClassVar[bool] = False
     """True when ``OutboundMessage.tracker`` comes back on receipts."""
     ok_type: ClassVar[str] = "text/plain"

@@ -182,7 +182,11 @@ class Message(models.Model):
 
 
 class Attachment(models.Model):
-    """A file of a message. ``status``: waiting, stored, refused (too large, wrong type, wrong checksum) or failed."""
+    """A file of a message. ``status``: waiting, stored, refused (too large, wrong type, wrong checksum), failed or expired.
+
+    ``hearing`` is about stored audio: waiting (to be written down), heard (``transcript`` holds the words) or unheard
+    (``error`` says why); empty for everything else. What we speak ourselves carries its words as ``transcript`` too.
+    """
 
     message = models.ForeignKey(
         Message, verbose_name=_("message"), on_delete=models.CASCADE, related_name="attachments"
@@ -198,11 +202,19 @@ class Attachment(models.Model):
     status = models.CharField(_("status"), max_length=12, db_default="waiting")
     error = models.TextField(_("error"), blank=True, db_default="")
     file = models.FileField(_("file"), max_length=300, blank=True, db_default="")
+    hearing = models.CharField(_("transcription"), max_length=12, blank=True, db_default="")
+    transcript = models.TextField(_("transcript"), blank=True, db_default="")
 
     class Meta:
         verbose_name = _("attachment")
         verbose_name_plural = _("attachments")
-        indexes = [models.Index(fields=["message"], condition=Q(status="waiting"), name="prosa_attachment_waiting")]
+        indexes = [
+            models.Index(
+                fields=["message"],
+                condition=Q(status="waiting") | Q(hearing="waiting"),
+                name="prosa_attachment_unfinished",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.filename or f"{self.kind} #{self.pk}"

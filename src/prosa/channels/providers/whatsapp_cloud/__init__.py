@@ -50,6 +50,7 @@ class WhatsAppCloud(Provider):
     pace = (6.0, 45)
     number_rate = 80.0
     tracks = True
+    voice_notes = True
 
     def claims(self, request: WebhookRequest) -> bool:
         """Signed by Meta, or its handshake."""
