@@ -451,6 +451,10 @@ class Turn:
     Deadlines in seconds. ``words`` are the business's fixed sentences in the customer's language
     (keys: ``unknown``, ``offer_person``). ``approved`` looks up approved answers, ``passages`` knowledge, best first.
     ``identity`` is how surely the customer is known, ``customer_number`` their number when the channel shows it.
+    ``request_tokens`` is the most one request should bring a model (history gives way, then tools; rules never do),
+    ``answer_tokens`` the most it may write; 0 is no limit. ``allowance``: US dollars the turn may cost; half of it spent
+    ends the use of tools, all of it the asking of models. ``spent`` hears of each answer of a model as it arrives, with
+    the model's name: what was paid for counts, whatever becomes of the turn.
     At most ``max_requests`` answers of models and ``max_tool_calls`` calls of tools a turn; ``tool_deadline`` is for
     each tool. ``before_write`` is called once, just before the first write tool runs: from then on the turn should not be
     cancelled because of newer messages. ``document_text`` gives the text of a PDF that a model cannot read itself (it blocks,
@@ -486,6 +490,10 @@ class Turn:
     before_write: Callable[[], None] | None = None
     document_text: Callable[[bytes], str] | None = None
     proposals: frozenset[str] = frozenset({"bring_in_person", "resolve", "remember", "send_options"})
+    request_tokens: int = 0
+    answer_tokens: int = 0
+    allowance: Decimal | None = None
+    spent: Callable[[str, Usage], None] | None = None
     specialist: str = ""
     role: str = ""
     specialists: tuple[Specialist, ...] = ()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from prosa.contracts import Finding
+from prosa.contracts import Finding, ToolOffer
 
 hookspec = pluggy.HookspecMarker("prosa")
 hookimpl = pluggy.HookimplMarker("prosa")
@@ -26,6 +26,15 @@ def channel_providers() -> Iterable[Any]:
 @hookspec
 def doctor_checks() -> Iterable[Finding]:
     """Look at what you own and report it, one :class:`~prosa.contracts.Finding` a line. The database is reachable."""
+    raise NotImplementedError
+
+
+@hookspec
+def tools() -> Iterable[ToolOffer]:
+    """Tools to offer to the assistant: one :class:`~prosa.contracts.ToolOffer` each. Read once a process.
+
+    A tool whose name or schema cannot be used is left out, and ``prosa doctor`` says why.
+    """
     raise NotImplementedError
 
 

@@ -178,7 +178,8 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
         proposed, made = work.toolbox.proposed, work.trace["attempts"][-1]
         if response.tool_calls:
             returns, only = await work.toolbox.call(response.tool_calls, work.left)
-            if work.follow() and work.turn.model != name:
+            before = work.turn.model
+            if work.follow() and work.turn.model != before:
                 mind = _mind(work.turn.model, work.trace) or mind
                 name = mind.name
             finished = only and bool(proposed.options or proposed.handoff or (response.text or "").strip())
