@@ -106,3 +106,20 @@ def test_money_is_read_exactly():
     assert standing.day_spent == Decimal("0.10000001")
     assert standing.per_day == Limit(Decimal("0.1"), None)
     assert (standing.conversation_spent, standing.turn_spent, standing.unpriced) == (Decimal("0.3"), Decimal(0), 2)
+
+
+def test_an_answer_may_cost_the_least_that_any_limit_leaves():
+    assert apply(asked(), Verdict(), Standing(TODAY)).allowance is None
+    standing = Standing(
+        TODAY,
+        day_spent=Decimal("0.7"),
+        conversation_spent=Decimal("0.1"),
+        per_day=limit(None, "1"),
+        per_conversation=limit(None, "0.3"),
+        per_turn=limit(None, "0.5"),
+        request_tokens=4000,
+        answer_tokens=300,
+    )
+    turn = apply(asked(), judge(standing), standing)
+    assert (turn.allowance, turn.request_tokens, turn.answer_tokens) == (Decimal("0.2"), 4000, 300)
+    assert Standing(TODAY, day_spent=Decimal(2), per_day=limit(None, "1")).left == 0

@@ -81,11 +81,13 @@ def test_a_day_is_the_business_own_and_no_one_elses(db):
 def test_the_standing_brings_the_limits(business):
     assert spending.standing(business.pk) == gate.Standing(spending.standing(business.pk).day)
     Budget.objects.create(
-        business=business, day_soft=Decimal("0.5"), turn_hard=Decimal(2), cheap_model="offline", at_limit="handoff"
-    )
+        business=business, day_soft=Decimal("0.5"), turn_hard=Decimal(2), cheap_model="offline", at_limit="handoff",
+        request_tokens=5000, answer_tokens=400,
+    )  # fmt: skip
     found = spending.standing(business.pk)
     assert (found.per_day, found.per_turn) == (gate.Limit(Decimal("0.5")), gate.Limit(None, Decimal(2)))
     assert (found.cheap_model, found.at_limit) == ("offline", "handoff")
+    assert (found.request_tokens, found.answer_tokens) == (5000, 400)
 
 
 def test_notices_of_today_only_and_the_furthest_of_each(business):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -109,3 +110,27 @@ async def test_a_price_nobody_knows_is_counted_as_unknown(house: House, budget: 
     await ask(house, 2, "pergunta")
     assert house.rows("select cost, unpriced_requests from prosa_costs_usageday") == [(Decimal("0.01"), 1)]
     assert house.one("select cost from prosa_conversations_turn order by id desc limit 1") == Decimal("0.01")
+
+
+async def test_a_dropped_draft_was_paid_for_and_counts(house: House, budget: Budget):
+    begun = asyncio.Event()
+
+    async def slow(turn: Turn) -> TurnResult:
+        assert turn.spent is not None
+        turn.spent(turn.model, Usage(input_tokens=700, output_tokens=70, requests=1, cost=Decimal("0.1")))
+        if not begun.is_set():
+            begun.set()
+            await asyncio.Event().wait()
+        return says("pronto", usage=Usage(input_tokens=700, output_tokens=70, requests=1, cost=Decimal("0.1")))
+
+    house.mind.answer = slow
+    await house.work()
+    assert await house.post(said("uma pergunta", "first")) == 200
+    await asyncio.wait_for(begun.wait(), 30)
+    assert await house.post(said("outra coisa", "second")) == 200
+    await house.until(lambda: house.outcomes() == ["superseded", "answered"])
+    assert house.rows("select requests, cost from prosa_conversations_turn order by id") == [
+        (1, Decimal("0.1")),
+        (1, Decimal("0.1")),
+    ]
+    assert house.rows("select model, requests, cost from prosa_costs_usageday") == [(DEAR, 2, Decimal("0.2"))]

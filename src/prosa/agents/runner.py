@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 import aiohttp
 from pydantic_ai.direct import model_request
@@ -24,6 +25,7 @@ from pydantic_ai.messages import (
     RetryInfo,
     TextPart,
 )
+from pydantic_ai.settings import ModelSettings
 
 from prosa.agents import answer, grounding, guidelines, llm, memory, offline, passages, tools, usage
 from prosa.contracts import ApprovedAnswer, Json, Passage, Reply, Turn, TurnResult, Usage
@@ -35,6 +37,7 @@ close = llm.close
 
 _RELATED = 0.2  # score from which an approved answer is shown to a model, which judges better than a score does
 _LOOKUP_SECONDS = 3.0
+_PROMPT_TOKENS = 1200  # of a request without history, guidelines and question: our rules and the house's tools
 _SHORTEST_TRY = 0.2  # seconds left under which asking another model is not worth the request
 _KEY = re.compile(r"(?:sk|pk|rk|gsk|xai)-[\w*-]{4,}|AIza[\w-]{8,}|Bearer\s+\S+", re.IGNORECASE)
 
@@ -49,7 +52,7 @@ async def run(turn: Turn) -> TurnResult:
     started = time.perf_counter()
     approved, lookup_error = await _approved(turn)
     looked_up = time.perf_counter()
-    remembered = memory.recall(turn.history, turn.history_tokens)
+    remembered = memory.recall(turn.history, _room(turn))
     trace: Json = {
         "attempts": [],
         "history": {"kept": len(remembered.lines), "dropped": remembered.dropped, "tokens": remembered.tokens},
@@ -82,7 +85,7 @@ async def run(turn: Turn) -> TurnResult:
             )
             break
         result = await _converse(name, work)
-        if result is not None or work.rejected > 1 or len(work.spent) >= turn.max_requests:
+        if result is not None or work.rejected > 1 or work.over:
             break
     if result is None:
         result = await _without(work, approved, asked=bool(names))
@@ -118,7 +121,30 @@ class _Work:
     @property
     def last(self) -> bool:
         """Whether the next request must end in an answer."""
-        return self.toolbox.exhausted or len(self.spent) >= self.turn.max_requests - 1
+        turn = self.turn
+        return (
+            self.toolbox.exhausted
+            or len(self.spent) >= turn.max_requests - 1
+            or (turn.allowance is not None and self.cost * 2 >= turn.allowance)
+            or (turn.request_tokens > 0 and bool(self.spent) and self.spent[-1].input_tokens >= turn.request_tokens)
+        )
+
+    @property
+    def cost(self) -> Decimal:
+        """US dollars so far, as far as prices are known."""
+        return sum((used.cost for used in self.spent if used.cost is not None), Decimal(0))
+
+    @property
+    def over(self) -> bool:
+        """Whether no model may be asked again."""
+        turn = self.turn
+        return len(self.spent) >= turn.max_requests or (turn.allowance is not None and self.cost >= turn.allowance)
+
+    def spend(self, name: str, used: Usage) -> None:
+        """Keep what an answer of a model cost."""
+        self.spent.append(used)
+        if self.turn.spent is not None:
+            self.turn.spent(name, used)
 
     def say(self, response: ModelResponse, *parts: ModelRequestPart) -> None:
         """Add a model's message and our answer to it. Kept by the next model, should this one fail."""
@@ -171,7 +197,7 @@ class _Work:
 async def _converse(name: str, work: _Work) -> TurnResult | None:
     """Ask one model until it answers; None when it did not, with the reason in the trace."""
     mind = _mind(name, work.trace)
-    while mind is not None and len(work.spent) < work.turn.max_requests and work.left > _SHORTEST_TRY:
+    while mind is not None and not work.over and work.left > _SHORTEST_TRY:
         response = await _ask(mind, work)
         if response is None:
             return None
@@ -280,7 +306,7 @@ async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
         return None
     mind.breaker.succeeded()
     spent = usage.of(response)
-    work.spent.append(spent)
+    work.spend(mind.name, spent)
     work.trace["attempts"].append(
         _attempt(mind.name, began) | {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens}
     )
@@ -290,19 +316,20 @@ async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
 
 async def _request(mind: llm.Mind, work: _Work) -> ModelResponse:
     """Ask with the tools; without them a server that says it knows none. That answer cost nothing and was no failure."""
+    settings = ModelSettings(max_tokens=work.turn.answer_tokens) if work.turn.answer_tokens else ModelSettings()
     if mind.tools:
         try:
             return await model_request(
                 mind.model,
                 work.messages,
-                model_settings={"tool_choice": "none"} if work.last else None,
+                model_settings=ModelSettings(**settings, tool_choice="none") if work.last else settings or None,
                 model_request_parameters=work.toolbox.parameters,
             )
         except ModelHTTPError as error:
             if error.status_code not in {400, 404, 422} or "tool" not in str(error.body).lower():
                 raise
             mind.tools = False
-    return await model_request(mind.model, work.messages)
+    return await model_request(mind.model, work.messages, model_settings=settings or None)
 
 
 def _judge(mind: llm.Mind, error: Exception) -> None:
@@ -312,6 +339,14 @@ def _judge(mind: llm.Mind, error: Exception) -> None:
         mind.breaker.succeeded()
     else:
         mind.breaker.failed()
+
+
+def _room(turn: Turn) -> int:
+    """Tokens there are for history: what the business allows, less when a request has a limit."""
+    if not turn.request_tokens:
+        return turn.history_tokens
+    fixed = memory.tokens(turn.guidelines) + memory.tokens(memory.question(turn.question)) + _PROMPT_TOKENS
+    return max(0, min(turn.history_tokens, turn.request_tokens - fixed))
 
 
 def _chain(turn: Turn) -> list[str]:

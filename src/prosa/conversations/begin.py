@@ -12,8 +12,9 @@ from prosa import conf, sql
 from prosa.business import guidance
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Identity, Line, Passage, Turn
+from prosa.conversations import hearing
 from prosa.conversations.words import words
-from prosa.costs import gate
+from prosa.costs import gate, ledger
 from prosa.knowledge import search
 from prosa.postgres.connections import Connection, Pool, fetch_all, fetch_one
 
@@ -61,6 +62,12 @@ class Context:
     clock: float = field(default_factory=time.perf_counter)
     weighed: tuple[guidance.Choice, ...] = ()
     """Every conditional guideline, with why it was told or left out."""
+    hold: float | None = None
+    """Seconds to wait for files of these messages; None = go on."""
+    voice: tuple[str, str, str] = ("never", "", "")
+    """When the business speaks its replies, in which voice, and its own words that ask for it."""
+    spent: list[ledger.Entry] = field(default_factory=list)
+    """What models did for this turn so far, also when its draft is dropped."""
 
 
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context | None:
@@ -76,21 +83,34 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context |
             {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
         )
     (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-     request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed) = row  # fmt: skip
+     request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed, voice) = row  # fmt: skip
+    files = {row[0]: hearing.arrived(row[7], row[8]) for row in lines if row[5]}
     waiting = sorted(
         (
-            Waiting(row[0], Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), row[6] or "")
+            Waiting(
+                row[0],
+                hearing.line(Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), files[row[0]]),
+                row[6] or "",
+            )
             for row in lines
             if row[5]
         ),
         key=lambda each: (each.line.at, each.id),
     )
-    history = sorted((Line(row[1], row[3], row[4], row[0]) for row in lines if not row[5]), key=lambda line: line.id)
+    history = sorted(
+        (
+            Line(row[1], row[3], row[4], row[0], voice=row[2] == "audio" and row[1] == "customer")
+            for row in lines
+            if not row[5]
+        ),
+        key=lambda line: line.id,
+    )
     inbox = inboxes.get(inbox_id)
     settings = conf.settings()
     standing = gate.read(spending, talked)
     verdict = gate.judge(standing)
     now = datetime.now(ZoneInfo(timezone))
+    spent: list[ledger.Entry] = []
     weighed = guidance.choose(rules, now, inbox.kind if inbox else "")
     turn = Turn(
         business_name=business,
@@ -112,11 +132,14 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context |
         approved=_approved(pool, business_id),
         passages=_passages(pool, business_id) if informed else None,
         proposals=CARRIED_OUT,
+        document_text=hearing.document_text,
+        spent=lambda name, usage: spent.append(ledger.Entry(name, usage)),
     )
     return Context(
         conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
         timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), gate.apply(turn, verdict, standing),
-        standing, verdict, started, clock, weighed,
+        standing, verdict, started, clock, weighed, spent=spent,
+        hold=hearing.hold([each.missing for each in files.values()]), voice=tuple(voice),
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from prosa import sql
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import OutboundMessage, Reply, TurnResult
-from prosa.conversations import ownership
+from prosa.conversations import ownership, trace
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
 from prosa.conversations.dispatch import RELEASED, Claim, Release
 from prosa.conversations.models import State
@@ -191,19 +191,19 @@ def _record(
     bubbles: Sequence[OutboundMessage],
     stages: dict[str, float],
 ) -> dict[str, Any]:
-    usage = result.usage if result is not None else None
+    used = context.spent or ([ledger.Entry(result.model, result.usage)] if result is not None else [])
     return {
         "conversation_id": context.conversation_id,
         "business_id": context.business_id,
         "outcome": outcome,
         "started_at": context.started,
         "model": result.model[:200] if result else "",
-        "input_tokens": usage.input_tokens if usage else 0,
-        "output_tokens": usage.output_tokens if usage else 0,
-        "requests": usage.requests if usage else 0,
-        "cost": usage.cost if usage else None,
+        "input_tokens": sum(entry.usage.input_tokens for entry in used),
+        "output_tokens": sum(entry.usage.output_tokens for entry in used),
+        "requests": sum(entry.usage.requests for entry in used),
+        "cost": result.usage.cost if result is not None else None,
         "day": context.standing.day,
-        "used": ledger.packed([ledger.Entry(result.model, result.usage)]) if result else None,
+        "used": ledger.packed(used),
         "guideline_version": context.turn.guideline_version,
         "stages": json.dumps({key: round(value, 2) for key, value in stages.items()}),
         "trace": sql.jsonb(
@@ -211,6 +211,7 @@ def _record(
                 **(result.trace if result else {}),
                 "budget": gate.trace(context.verdict, context.standing),
                 "rules": [choice.trace() for choice in context.weighed],
+                **trace.decided(context, result, outcome),
             }
         ),
         "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),

@@ -68,6 +68,7 @@ class BudgetAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                     ("day_soft", "day_hard"),
                     ("conversation_soft", "conversation_hard"),
                     ("turn_soft", "turn_hard"),
+                    ("request_tokens", "answer_tokens"),
                     "cheap_model",
                     "at_limit",
                 ),

@@ -58,6 +58,18 @@ class Standing:
     per_turn: Limit = Limit()
     cheap_model: str = ""
     at_limit: str = "approved"
+    request_tokens: int = 0
+    answer_tokens: int = 0
+
+    @property
+    def left(self) -> Decimal | None:
+        """What the next answer may cost: the least any hard limit leaves; None without one."""
+        limits = (
+            (self.per_day.hard, self.day_spent),
+            (self.per_conversation.hard, self.conversation_spent),
+            (self.per_turn.hard, Decimal(0)),
+        )
+        return min((max(hard - spent, Decimal(0)) for hard, spent in limits if hard is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,8 @@ def read(row: Mapping[str, Any], conversation: Sequence[Decimal | None] | None =
         per_turn=limit("turn"),
         cheap_model=row["cheap_model"],
         at_limit=row["at_limit"],
+        request_tokens=row.get("request_tokens") or 0,
+        answer_tokens=row.get("answer_tokens") or 0,
     )
 
 
@@ -126,7 +140,10 @@ def _single(dearest: Decimal, limit: Limit) -> Step:
 
 
 def apply(turn: Turn, verdict: Verdict, standing: Standing) -> Turn:
-    """The turn as this step makes it. ``handoff`` asks no agent; its turn is as ``approved_only``'s."""
+    """The turn as this step makes it, with what it may use. ``handoff`` asks no agent; its turn is as ``approved_only``'s."""
+    turn = replace(
+        turn, allowance=standing.left, request_tokens=standing.request_tokens, answer_tokens=standing.answer_tokens
+    )
     if verdict.step is Step.NORMAL:
         return turn
     if verdict.step in (Step.APPROVED_ONLY, Step.HANDOFF):

@@ -119,6 +119,16 @@ class Budget(models.Model):
     conversation_hard = _limit(_("a conversation: at most (US$)"))
     turn_soft = _limit(_("an answer: cheaper model from (US$)"))
     turn_hard = _limit(_("an answer: shorter context from (US$)"))
+    request_tokens = models.PositiveIntegerField(
+        _("a request: tokens in, at most"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1000)],
+        help_text=_("What was said before gives way first, then tools; guidelines always stay."),
+    )
+    answer_tokens = models.PositiveIntegerField(
+        _("a request: tokens out, at most"), null=True, blank=True, validators=[MinValueValidator(50)]
+    )
     cheap_model = models.CharField(
         _("cheaper model"),
         max_length=200,
