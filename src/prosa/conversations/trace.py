@@ -1,0 +1,383 @@
+"""Why a reply is what it is: what is kept when it is decided, and the shape in which it is read (docs/reference/trace.md).
+
+A trace is written once and read for years, by code that is newer than it. Reading therefore believes nothing: whatever
+stands in the stored JSON, a :class:`Trace` comes out, and what this version does not know is kept under ``more``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from prosa import sql
+from prosa.contracts import Json, TurnResult
+from prosa.conversations.begin import Context
+from prosa.redaction import redact, redact_data
+
+SHAPE = 1
+"""The number of the shape. It grows when a field changes its meaning or goes; new fields leave it as it is."""
+MOST_ROWS = 200
+MOST_TEXT = 4_000
+MOST_MORE = 20_000
+
+
+class Said(BaseModel):
+    """A message: of the customer in ``question``, of ours in ``replies``."""
+
+    id: int
+    author: str = ""
+    kind: str = "text"
+    text: str = ""
+    status: str = Field("", description="What became of a reply: queued, sent, delivered, read, withdrawn, failed…")
+    error_code: str = ""
+    at: datetime | None = None
+
+
+class Rule(BaseModel):
+    """A conditional guideline and why it was told to the model or left out."""
+
+    number: int = 0
+    when: str = ""
+    chosen: bool = False
+    reason: str = Field("", description="always, fits, or why not: off, not_yet, over, channel, excluded, budget.")
+    by: int = Field(0, description="The number of the rule that left this one out.")
+    tokens: int = 0
+
+
+class Approved(BaseModel):
+    """An approved answer that was considered. ``score`` in 0..1."""
+
+    id: int = 0
+    question: str = ""
+    answer: str = ""
+    score: float | None = None
+
+
+class Passage(BaseModel):
+    """A piece of a document that was read. ``text`` is its beginning as it was then; ``score`` in 0..1."""
+
+    id: int = 0
+    document: str = Field("", description="The name its source gives the document.")
+    title: str = ""
+    section: str = ""
+    date: str = ""
+    url: str = ""
+    score: float | None = None
+    legs: dict[str, float] = Field(default={}, description="The score of each way of searching, where several were.")
+    text: str = ""
+
+
+class ToolCall(BaseModel):
+    """A tool the model called. Secrets and personal numbers are hidden; ``result`` is its beginning."""
+
+    name: str = ""
+    arguments: Any = None
+    result: str = ""
+    ok: bool = True
+    ms: float | None = None
+
+
+class Rejected(BaseModel):
+    """A draft that was not sent. ``figures`` are those that stand in no source."""
+
+    model: str = ""
+    draft: str = ""
+    figures: list[str] = []
+    reason: str = ""
+
+
+class Attempt(BaseModel):
+    """One request to a model. ``tools``: how many tools it called; ``status`` is set when it gave no answer to send."""
+
+    model: str = ""
+    ok: bool = True
+    ms: float | None = None
+    status: str = ""
+    error: str = ""
+    tools: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Usage(BaseModel):
+    """``model`` is the one that answered. ``cost`` in US dollars, as text; null when the price is not known."""
+
+    model: str = ""
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: str | None = None
+
+
+class Stage(BaseModel):
+    """Where the time went."""
+
+    name: str
+    ms: float
+
+
+class Budget(BaseModel):
+    """What the budget allowed. ``step``: normal, cheaper, short, approved_only or handoff; ``limit`` asked for it."""
+
+    step: str = ""
+    limit: str = ""
+    spent: str = ""
+    day_spent: str = ""
+    unpriced_requests: int = 0
+
+
+class History(BaseModel):
+    """Earlier messages: how many the model read, how many were left out, and their size."""
+
+    kept: int = 0
+    dropped: int = 0
+    tokens: int = 0
+
+
+class Gate(BaseModel):
+    """A check a reply must pass before it leaves."""
+
+    gate: str
+    passed: bool
+    detail: str = ""
+
+
+class Wish(BaseModel):
+    """Why the conversation was passed to a person."""
+
+    reason: str = ""
+    team: str = ""
+
+
+class Trace(BaseModel):
+    """How one reply came to be. Times in milliseconds, money in US dollars."""
+
+    shape: int = SHAPE
+    id: int | None = Field(None, description="The turn's; null for a trial of guidelines, which is not stored.")
+    conversation_id: int | None = None
+    outcome: str = Field("", description="answered, withheld, superseded, silent, notice or failed.")
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    question: list[Said] = []
+    replies: list[Said] = []
+    draft: str = Field("", description="What was not said, when nothing was sent.")
+    error: str = ""
+    offline: str = Field(
+        "", description="How it was answered without a model: approved, passage, greeting, handoff or unknown."
+    )
+    guideline_version: int = 0
+    rules: list[Rule] = []
+    approved: list[Approved] = []
+    passages: list[Passage] = []
+    tools: list[ToolCall] = []
+    rejected: list[Rejected] = []
+    attempts: list[Attempt] = []
+    usage: Usage = Usage()
+    stages: list[Stage] = []
+    budget: Budget = Budget()
+    history: History = History()
+    gates: list[Gate] = []
+    handoff: Wish | None = None
+    more: dict[str, Any] = Field(default={}, description="What else was noted; names may come and go.")
+
+
+def decided(context: Context, result: TurnResult | None, outcome: str) -> Json:
+    """What the end of a turn adds to the agent's own record: which messages it read, and every gate's verdict."""
+    noted: Json = {"asked": [each.id for each in context.waiting[:MOST_ROWS]]}
+    rejected = len(result.trace.get("rejected", ())) if result is not None else 0
+    gates: list[Json] = [
+        {"gate": "owner", "passed": outcome != "withheld"},
+        {"gate": "newest", "passed": outcome != "superseded"},
+    ]
+    if result is not None and result.usage.requests:
+        # Two refused drafts end the model's part: what is said then comes from the business word by word.
+        gates.append({"gate": "facts", "passed": rejected < 2, **({"detail": str(rejected)} if rejected else {})})
+    noted["gates"] = gates
+    if result is not None and result.handoff is not None:
+        noted["handoff"] = {"reason": result.handoff.reason, "team": result.handoff.team}
+    return noted
+
+
+def read(turn: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] = ()) -> Trace:
+    """The trace of a stored turn, whatever its JSON holds.
+
+    ``turn`` has the columns of the table; ``messages`` are those it read and wrote (``id``, ``direction``, ``author``,
+    ``kind``, ``text``, ``status``, ``error_code``, ``at``), oldest first.
+    """
+    kept = _mapping(turn.get("trace"))
+    try:
+        shown = _mapping(redact_data({name: value for name, value in kept.items() if name not in _AS_READ}))
+    except RecursionError:  # nobody of ours nests that deeply
+        shown = {}
+    cost = turn.get("cost")
+    return Trace(
+        id=turn.get("id"),
+        conversation_id=turn.get("conversation_id"),
+        outcome=_text(turn.get("outcome")),
+        started_at=turn.get("started_at"),
+        finished_at=turn.get("finished_at"),
+        question=[_said(row) for row in messages if row.get("direction") == "in"],
+        replies=[_said(row) for row in messages if row.get("direction") == "out"],
+        draft=_text(turn.get("draft")),
+        error=redact(_text(turn.get("error"))),
+        offline=_text(shown.get("offline")),
+        guideline_version=_whole(turn.get("guideline_version")),
+        rules=[
+            Rule(
+                number=_whole(row.get("rule")), when=_text(row.get("when")), chosen=row.get("chosen") is True,
+                reason=_text(row.get("reason")), by=_whole(row.get("by")), tokens=_whole(row.get("tokens")),
+            )
+            for row in _rows(shown.get("rules"))
+        ],
+        approved=[
+            Approved(
+                id=_whole(row.get("id")), question=_text(row.get("question")), answer=_text(row.get("answer")), score=_number(row.get("score")),
+            )
+            for row in _rows(kept.get("approved"))
+        ],
+        passages=[_passage(row) for row in _rows(kept.get("passages"))],
+        tools=[
+            ToolCall(
+                name=_text(row.get("tool")), arguments=_bounded(row.get("arguments")), result=_text(row.get("result")),
+                ok=row.get("ok") is not False, ms=_number(row.get("ms")),
+            )
+            for row in _rows(shown.get("tools"))
+        ],
+        rejected=[
+            Rejected(
+                model=_text(row.get("model")), draft=_text(row.get("draft")), reason=_text(row.get("reason")),
+                figures=[_text(each) for each in _list(row.get("figures"))],
+            )
+            for row in _rows(shown.get("rejected"))
+        ],
+        attempts=[
+            Attempt(
+                model=_text(row.get("model")), ok=row.get("ok") is not False, ms=_number(row.get("ms")), status=_text(row.get("status")),
+                error=_text(row.get("error")), tools=_whole(row.get("tools")), input_tokens=_whole(row.get("input_tokens")),
+                output_tokens=_whole(row.get("output_tokens")),
+            )
+            for row in _rows(shown.get("attempts"))
+        ],
+        usage=Usage(
+            model=_text(turn.get("model")), requests=_whole(turn.get("requests")), input_tokens=_whole(turn.get("input_tokens")),
+            output_tokens=_whole(turn.get("output_tokens")), cost=None if cost is None else f"{cost.normalize():f}",
+        ),
+        stages=_stages(turn.get("stages")),
+        budget=_budget(_mapping(shown.get("budget"))),
+        history=History(**{name: _whole(_mapping(shown.get("history")).get(name)) for name in History.model_fields}),
+        gates=[
+            Gate(gate=_text(row.get("gate")), passed=row.get("passed") is True, detail=_text(row.get("detail")))
+            for row in _rows(shown.get("gates"))
+        ],
+        handoff=_wish(shown.get("handoff")),
+        more=_more(shown),
+    )  # fmt: skip
+
+
+_AS_READ = frozenset({"passages", "approved"})
+"""The business's own words, shown as they were: its telephone number there is no secret."""
+_KNOWN = _AS_READ | {
+    "rules", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "asked", "sources",
+    "guideline_version",
+}  # fmt: skip
+
+
+def _said(row: Mapping[str, Any]) -> Said:
+    return Said(
+        id=row["id"], author=_text(row.get("author")), kind=_text(row.get("kind")), text=_text(row.get("text")),
+        status=_text(row.get("status")) if row.get("direction") == "out" else "", error_code=_text(row.get("error_code")), at=row.get("at"),
+    )  # fmt: skip
+
+
+def _passage(row: Json) -> Passage:
+    legs = {
+        _text(name): value for name, each in _mapping(row.get("legs")).items() if (value := _number(each)) is not None
+    }
+    return Passage(
+        id=_whole(row.get("id")), document=_text(row.get("document")), title=_text(row.get("title")) or _text(row.get("source")),
+        section=_text(row.get("section")), date=_text(row.get("date")), url=_text(row.get("url")), score=_number(row.get("score")),
+        legs=legs, text=_text(row.get("text")),
+    )  # fmt: skip
+
+
+def _stages(value: Any) -> list[Stage]:
+    found = [
+        (_text(name).removesuffix("_ms"), _number(took)) for name, took in list(_mapping(value).items())[:MOST_ROWS]
+    ]
+    return [Stage(name=name, ms=took) for name, took in found if took is not None]
+
+
+def _budget(row: Json) -> Budget:
+    told = {name: _text(row.get(name)) for name in ("step", "limit", "spent", "day_spent")}
+    return Budget(**told, unpriced_requests=_whole(row.get("unpriced_requests")))
+
+
+def _wish(value: Any) -> Wish | None:
+    row = _mapping(value)
+    return Wish(reason=_text(row.get("reason")), team=_text(row.get("team"))) if row else None
+
+
+def _more(shown: Json) -> Json:
+    # A list of another shape than ours is better shown as it is than not at all.
+    left = {
+        _text(name): value
+        for name, value in shown.items()
+        if name not in _KNOWN or (name in _LISTS and value and not _rows(value))
+    }
+    return {name: _bounded(value) for name, value in list(left.items())[:MOST_ROWS]}
+
+
+_LISTS = frozenset({"rules", "tools", "rejected", "attempts", "gates"})
+
+
+def _bounded(value: Any) -> Any:
+    """Plain JSON of any depth, cut where it is long; what JSON cannot say becomes text."""
+    try:
+        written = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
+    except (ValueError, RecursionError):
+        return _text(str(value)[:MOST_TEXT])
+    written = sql.clean(written).decode()
+    return json.loads(written) if len(written) <= MOST_MORE else written[:MOST_MORE] + "…"
+
+
+def _mapping(value: Any) -> Json:
+    return {str(name): each for name, each in value.items()} if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value[:MOST_ROWS]) if isinstance(value, list | tuple) else []
+
+
+def _rows(value: Any) -> list[Json]:
+    return [_mapping(row) for row in _list(value) if isinstance(row, Mapping)]
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, Mapping | list | tuple):
+        return ""
+    try:
+        text = str(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        return ""
+    clean = sql.clean(text[: MOST_TEXT + 1]).decode()
+    return clean if len(text) <= MOST_TEXT else clean[:MOST_TEXT] + "…"
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def _whole(value: Any) -> int:
+    found = _number(value)
+    return int(found) if found is not None and abs(found) < 2**53 else 0
