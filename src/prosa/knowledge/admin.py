@@ -22,7 +22,7 @@ class ApprovedAnswerAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untype
     list_select_related = ("business",)
     search_fields = ("question", "answer")
     ordering = ("business", "question")
-    fields = ("business", "question", "answer", "active", "updated_at")
+    fields = ("business", "question", "answer", "active", ("valid_from", "valid_to"), "updated_at")
     readonly_fields = ("updated_at",)
     formfield_overrides = {models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 8})}}
 
