@@ -29,7 +29,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
 log = logging.getLogger(__name__)
 
-CHORES = ("prosa.conversations.missed", "prosa.conversations.retention")
+CHORES = ("prosa.conversations.missed", "prosa.conversations.retention", "prosa.knowledge.filling")
 """Modules that hold chores; the worker imports them."""
 
 STALLED_AFTER = 40.0

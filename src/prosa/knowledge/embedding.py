@@ -364,6 +364,18 @@ async def close() -> None:
     await home.client.aclose()
 
 
+async def release(pool: Pool) -> None:
+    """Let go of what :func:`find` made on a pool that is about to be closed."""
+    home = _homes.get(asyncio.get_running_loop())
+    if home is None:
+        return
+    for key in [key for key in home.embedders if key[2] is pool]:
+        del home.embedders[key]
+    gone = home.shared.pop(pool, None)
+    if gone is not None:
+        await gone.close()
+
+
 def _home() -> _Home:
     loop = asyncio.get_running_loop()
     if loop not in _homes:

@@ -6,7 +6,14 @@ from prosa.conf import settings
 from prosa.knowledge.stores.base import Stored, VectorStore
 from prosa.postgres.connections import Pool
 
-__all__ = ["Stored", "VectorStore", "find"]
+__all__ = ["PGVECTOR", "QDRANT", "Stored", "VectorStore", "find", "name"]
+
+PGVECTOR, QDRANT = "pgvector", "qdrant"
+
+
+def name() -> str:
+    """Which store this installation uses: ``pgvector`` or ``qdrant``."""
+    return QDRANT if settings().qdrant_url else PGVECTOR
 
 
 def find(pool: Pool) -> VectorStore:
