@@ -462,6 +462,8 @@ class Turn:
     ``specialist`` is who answers, by ``role``, its instructions; ``specialists`` are those the conversation may be passed
     to besides, itself included, and empty where there is nobody else. ``audience``: a customer, or a ``member`` of the
     business who asks about it.
+    ``summary`` stands for what was said before ``history``, ``facts`` are what the customer told about themselves
+    earlier: both are data of strangers.
     """
 
     business_name: str
@@ -498,6 +500,8 @@ class Turn:
     role: str = ""
     specialists: tuple[Specialist, ...] = ()
     audience: Literal["customer", "member"] = "customer"
+    summary: str = ""
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,10 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                 "classes": ("collapse",),
             },
         ),
+        (
+            _("Memory"),
+            {"fields": (("session_length", "session_unit"), "reset_words"), "classes": ("collapse",)},
+        ),
     )
 
     @display(description=_("state"), label={True: "success", False: "warning"})  # type: ignore[untyped-decorator]

@@ -14,6 +14,8 @@ VOICE_NEVER, VOICE_ASKED, VOICE_ALIKE = "never", "asked", "alike"
 """When replies are spoken: never, when the customer asks for it, also when the customer sent a voice note."""
 LOCALES = [("pt-br", "Português (Brasil)"), ("es", "Español"), ("en", "English")]
 
+SESSION_UNITS = [("hours", _("hours")), ("days", _("days")), ("weeks", _("weeks"))]
+
 
 class Business(models.Model):
     """A company served by this installation. Everything a customer's data touches belongs to exactly one."""
@@ -103,6 +105,23 @@ class Business(models.Model):
         default="",
         db_default="",
         help_text=_("One expression a line, besides the usual ones (“me manda um áudio”, “send me a voice note”…)."),
+    )
+
+    session_length = models.PositiveIntegerField(
+        _("a talk is over after a silence of"),
+        default=1,
+        validators=[MaxValueValidator(10_000)],
+        help_text=_("Then the assistant reads a summary instead of the old lines. 0: never."),
+    )
+    session_unit = models.CharField(_("unit"), max_length=5, choices=SESSION_UNITS, default="weeks")
+    reset_words = models.CharField(
+        _("words that start afresh"),
+        max_length=300,
+        blank=True,
+        default="/limpar, /reset, /nova",
+        help_text=_(
+            "A customer who writes exactly one of them starts afresh; with “tudo”, “todo” or “all” behind it, what is remembered of them is erased too. Separated by commas."
+        ),
     )
 
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

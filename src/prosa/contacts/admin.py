@@ -5,14 +5,17 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from prosa.business.pages import register
-from prosa.contacts.models import Contact, Identity
+from prosa.contacts.models import Contact, Fact, Identity
 
 
 class IdentityInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
@@ -29,6 +32,32 @@ class IdentityInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
         return False
 
 
+class FactInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
+    """What the assistant remembers: who told it, when, where. People may erase it or let it expire, not rewrite it."""
+
+    model = Fact
+    extra = 0
+    fields = ("text", "shown_source", "created_at", "expires_at")
+    readonly_fields = ("text", "shown_source", "created_at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Contact | None = None) -> bool:
+        """Never: a fact is what the customer told."""
+        return False
+
+    @admin.display(description=_("told by"))
+    def shown_source(self, fact: Fact) -> str:
+        """The customer, with the way to the conversation."""
+        if fact.conversation_id is None:
+            return gettext("Customer")
+        return format_html(
+            '{} · <a class="prosa-link" href="{}">#{}</a>',
+            gettext("Customer"),
+            reverse("admin:prosa_conversations_conversation_change", args=[fact.conversation_id])
+            + (f"?before={fact.message_id + 1}#message-{fact.message_id}" if fact.message_id else ""),
+            fact.conversation_id,
+        )
+
+
 @register(Contact)
 class ContactAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """Who writes to a business."""
@@ -40,7 +69,7 @@ class ContactAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     list_select_related = ("business",)
     show_full_result_count = False
     ordering = ("-id",)
-    inlines = (IdentityInline,)
+    inlines = (IdentityInline, FactInline)
     fields = ("business", "name", "locale", "blocked_at", "opted_out_at", "created_at")
     readonly_fields = ("business", "blocked_at", "opted_out_at", "created_at")
     actions = ("block", "unblock")

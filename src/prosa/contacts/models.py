@@ -61,3 +61,37 @@ class Identity(models.Model):
     def value(self) -> str:
         """The canonical value without its kind."""
         return self.key.partition(":")[2]
+
+
+class Fact(models.Model):
+    """Something lasting a person told about themselves: see ``facts``.
+
+    ``key`` is the text as it is compared. The source is kept as ids of a conversation, a turn and a message, which lie
+    in a layer above and may be gone.
+    """
+
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    contact = models.ForeignKey(
+        Contact, verbose_name=_("contact"), on_delete=models.CASCADE, db_index=False, related_name="facts"
+    )
+    text = models.CharField(_("fact"), max_length=300)
+    key = models.CharField(max_length=300, editable=False)
+    conversation_id = models.BigIntegerField(_("conversation"), null=True, blank=True, editable=False)
+    turn_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    message_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("told"), db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(
+        _("forget after"), null=True, blank=True, help_text=_("Empty: kept until somebody erases it.")
+    )
+
+    class Meta:
+        verbose_name = _("fact")
+        verbose_name_plural = _("facts remembered")
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["contact", "key"], name="prosa_fact_once")]
+
+    def __str__(self) -> str:
+        # Without its words: the admin's log would keep what was erased.
+        return f"#{self.pk}"

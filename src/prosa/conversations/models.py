@@ -69,6 +69,9 @@ class Conversation(models.Model):
 
     ``epoch`` grows whenever ownership changes; an automatic message leaves only while the epoch it was written in
     still holds. This row is the lock that takeover, ``finish`` and sending share.
+
+    ``context_from`` is the message by which the customer started afresh: what came up to it no model reads again.
+    ``closing_id`` is the bubble after whose sending the conversation is resolved: see ``closing``.
     """
 
     # Without indexes of their own: they begin others, and the planner of a fresh installation mistook them for better.
@@ -89,6 +92,8 @@ class Conversation(models.Model):
     last_inbound_id = models.BigIntegerField(db_default=0)
     wait_notice_at = models.DateTimeField(null=True, blank=True)
     pace_at = models.DateTimeField(null=True, blank=True)
+    context_from = models.BigIntegerField(db_default=0)
+    closing_id = models.BigIntegerField(db_default=0)
     created_at = models.DateTimeField(_("began"), db_default=Now())
 
     class Meta:
@@ -281,6 +286,35 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return self.kind
+
+
+class Summary(models.Model):
+    """What was said, in short: see ``summaries``. One row for each purpose, written over as the conversation goes on.
+
+    ``purpose``: ``history`` stands in prompts for every line up to message ``through_id``; ``handoff`` tells the person
+    who takes over. ``model`` is empty where no model wrote it: then it is made of the lines themselves.
+    """
+
+    conversation = models.ForeignKey(
+        Conversation, verbose_name=_("conversation"), on_delete=models.CASCADE, db_index=False, related_name="summaries"
+    )
+    business = models.ForeignKey(
+        Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+"
+    )
+    purpose = models.CharField(_("purpose"), max_length=10)
+    text = models.TextField(_("summary"))
+    through_id = models.BigIntegerField(db_default=0)
+    lines = models.IntegerField(_("lines"), db_default=0)
+    model = models.CharField(_("model"), max_length=200, blank=True, db_default="")
+    written_at = models.DateTimeField(_("written"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("summary")
+        verbose_name_plural = _("summaries")
+        constraints = [models.UniqueConstraint(fields=["conversation", "purpose"], name="prosa_summary_once")]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} #{self.conversation_id}"
 
 
 class Lane(models.IntegerChoices):
