@@ -342,22 +342,32 @@ IDENTITY_LEVELS: tuple[IdentityLevel, ...] = ("anonymous", "number", "verified")
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool found or did, as text for the model. ``sources`` are the passages it stands on.
+    """What a tool found or did. ``text`` is all that the model reads of it; ``sources`` are the passages it stands on.
 
-    ``error``: it did not work; ``text`` then says so in words the model may repeat.
+    ``error``: it did not work; ``text`` then says so in words the model may repeat. ``unsure``: nobody knows whether it
+    happened. ``record``: what people and the execution ledger keep beside it (ids, codes); no model ever sees it.
+    ``identity``: how surely the customer is known from now on, when the tool proved it.
     """
 
     text: str
     sources: tuple[Passage, ...] = ()
     error: bool = False
+    unsure: bool = False
+    record: Json = field(default_factory=dict)
+    identity: IdentityLevel | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool knows beside its arguments: the turn, and the model's name for this call (unique within the turn)."""
+    """What a tool knows beside its arguments: the turn, and the model's name for this call (unique within the turn).
+
+    ``key`` names one writing across crashes and retries: what is done under the same key twice should happen once. Empty
+    for reading tools.
+    """
 
     turn: Turn
     call: str
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,9 +375,15 @@ class Tool:
     """Something a model may call. Who the customer is never stands in ``schema``: ``run`` was made knowing it.
 
     ``schema``: the JSON schema (type object) of the arguments, checked before ``run`` sees them.
+    ``run`` gives a projection: the words a customer may read, without ids of ours, roles or error codes. Those go into
+    ``ToolResult.record``. :class:`~prosa.errors.BadInput` says that nothing happened and why; after any other error of a
+    writing tool nobody knows, and it is not repeated.
     ``risk``: ``read`` changes nothing and may run beside others; ``write`` changes something that can be undone;
-    ``destructive`` cannot be undone and is not offered to a model until the customer's confirmation can be asked for.
+    ``destructive`` cannot be undone: a call only proposes it, and it runs when the customer's later message confirms it.
     ``identity``: the least the turn must know of the customer for the tool to be offered at all.
+    ``idempotent``: what runs twice under one ``ToolContext.key`` happens once, so a call of unknown outcome may be repeated.
+    ``secret``: arguments that stand in no trace and no ledger. ``asks``: what the customer of a destructive tool is
+    asked, of its arguments and the locale; without it the model words the question.
     """
 
     name: str
@@ -376,6 +392,28 @@ class Tool:
     run: Callable[[ToolContext, Json], Awaitable[ToolResult]]
     risk: Risk = "read"
     identity: IdentityLevel = "anonymous"
+    idempotent: bool = False
+    secret: frozenset[str] = frozenset()
+    asks: Callable[[Json, str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A call of a destructive tool, waiting for the customer's yes. ``key`` is a name nobody can guess."""
+
+    key: str
+    tool: str
+    arguments: Json
+    identity: IdentityLevel = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What the customer confirmed, and what became of it before the model was asked."""
+
+    tool: str
+    arguments: Json
+    result: ToolResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +452,23 @@ class ToolOffer:
     risk: Risk = "read"
     identity: IdentityLevel = "anonymous"
     specialists: tuple[str, ...] = ()
+    idempotent: bool = False
+    secret: frozenset[str] = frozenset()
+    asks: Callable[[Json, str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProofOffer:
+    """A way for a customer to show who they are, beyond the number of the channel: see ``hookspecs.identity_proofs``.
+
+    ``asks`` says what the customer is asked for ("the number of a recent order"). ``expected`` gives the values that the
+    business's own rows hold for this contact, never what the conversation said; none = it cannot be proved this way. Letters
+    and digits are compared, in constant time, by us; expected values of fewer than three prove nothing.
+    """
+
+    name: str
+    asks: str
+    expected: Callable[[Caller], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -443,6 +498,10 @@ class Transfer:
     reason: str
 
 
+Execute = Callable[[Tool, Json, Callable[[str], Awaitable[ToolResult]]], Awaitable[ToolResult]]
+"""The tool, its arguments, and the doing of it under a key: gives its result, or the one kept of an earlier try."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """All an agent may know when it answers: no ids it could leak, no connection it could hold.
@@ -454,7 +513,8 @@ class Turn:
     ``request_tokens`` is the most one request should bring a model (history gives way, then tools; rules never do),
     ``answer_tokens`` the most it may write; 0 is no limit. ``allowance``: US dollars the turn may cost; half of it spent
     ends the use of tools, all of it the asking of models. ``spent`` hears of each answer of a model as it arrives, with
-    the model's name: what was paid for counts, whatever becomes of the turn.
+    the model's name: what was paid for counts, whatever becomes of the turn. ``strict`` names the topic of a text on which
+    only approved answers may be said, word by word; empty for none.
     At most ``max_requests`` answers of models and ``max_tool_calls`` calls of tools a turn; ``tool_deadline`` is for
     each tool. ``before_write`` is called once, just before the first write tool runs: from then on the turn should not be
     cancelled because of newer messages. ``document_text`` gives the text of a PDF that a model cannot read itself (it blocks,
@@ -462,6 +522,9 @@ class Turn:
     ``specialist`` is who answers, by ``role``, its instructions; ``specialists`` are those the conversation may be passed
     to besides, itself included, and empty where there is nobody else. ``audience``: a customer, or a ``member`` of the
     business who asks about it.
+    ``execute`` does what a writing tool does, at most once however often the turn is tried. ``confirms``: the caller asks
+    the customer about an :class:`Action` and reads the answer; else no destructive tool is offered. ``deeds`` are those the
+    question confirmed: done already, to be told.
     ``summary`` stands for what was said before ``history``, ``facts`` are what the customer told about themselves
     earlier: both are data of strangers.
     """
@@ -496,10 +559,14 @@ class Turn:
     answer_tokens: int = 0
     allowance: Decimal | None = None
     spent: Callable[[str, Usage], None] | None = None
+    strict: Callable[[str], str] | None = None
     specialist: str = ""
     role: str = ""
     specialists: tuple[Specialist, ...] = ()
     audience: Literal["customer", "member"] = "customer"
+    execute: Execute | None = None
+    confirms: bool = False
+    deeds: tuple[Deed, ...] = ()
     summary: str = ""
     facts: tuple[str, ...] = ()
 
@@ -522,7 +589,7 @@ class TurnResult:
     ``model`` is the one that answered (``offline`` when none did). ``trace`` explains: attempts per model with
     error and time, sources, sizes, tool calls, rejected drafts. ``resolved`` is the wish to close the conversation, with
     what was settled; ``facts`` what is worth remembering of the customer; ``sources`` the passages that were read.
-    ``transfer``: another specialist answered than began. ``stages`` are milliseconds per stage. ``wrote`` is True when a write tool ran, after which a newer message may no longer cancel the answer.
+    ``transfer``: another specialist answered than began. ``action``: the replies ask the customer to confirm it. ``stages`` are milliseconds per stage. ``wrote`` is True when a write tool ran, after which a newer message may no longer cancel the answer.
     """
 
     replies: tuple[Reply, ...]
@@ -537,3 +604,4 @@ class TurnResult:
     facts: tuple[str, ...] = ()
     sources: tuple[Passage, ...] = ()
     transfer: Transfer | None = None
+    action: Action | None = None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from prosa.contracts import Finding, ToolOffer
+from prosa.contracts import Finding, ProofOffer, ToolOffer
 
 hookspec = pluggy.HookspecMarker("prosa")
 hookimpl = pluggy.HookimplMarker("prosa")
@@ -35,6 +35,12 @@ def tools() -> Iterable[ToolOffer]:
 
     A tool whose name or schema cannot be used is left out, and ``prosa doctor`` says why.
     """
+    raise NotImplementedError
+
+
+@hookspec
+def identity_proofs() -> Iterable[ProofOffer]:
+    """Ways for customers to show who they are: one :class:`~prosa.contracts.ProofOffer` each. Read once a process."""
     raise NotImplementedError
 
 
