@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("prosa_business", "0005_facts"),
+        ("prosa_business", "0005_memory"),
         ("prosa_contacts", "0002_fewer_indexes"),
     ]
 
