@@ -12,7 +12,7 @@ from prosa import conf, sql
 from prosa.business import guidance
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Identity, Line, Passage, Turn
-from prosa.conversations import hearing
+from prosa.conversations import hearing, topics
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.knowledge import search
@@ -83,7 +83,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context |
             {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
         )
     (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-     request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed, voice) = row  # fmt: skip
+     request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed, voice, strict_topics) = row  # fmt: skip
     files = {row[0]: hearing.arrived(row[7], row[8]) for row in lines if row[5]}
     waiting = sorted(
         (
@@ -133,6 +133,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context |
         passages=_passages(pool, business_id) if informed else None,
         proposals=CARRIED_OUT,
         document_text=hearing.document_text,
+        strict=topics.strict(strict_topics),
         spent=lambda name, usage: spent.append(ledger.Entry(name, usage)),
     )
     return Context(

@@ -8,7 +8,8 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        k.standing,
        CASE WHEN num_nonnulls(l.conversation_soft, l.conversation_hard, l.turn_soft, l.turn_hard) > 0 THEN
            (SELECT ARRAY[sum(t.cost), max(t.cost)] FROM prosa_conversations_turn t WHERE t.conversation_id = c.id) END,
-       EXISTS (SELECT FROM prosa_knowledge_chunk n WHERE n.business_id = b.id)
+       EXISTS (SELECT FROM prosa_knowledge_chunk n WHERE n.business_id = b.id),
+       ARRAY[b.voice_replies, b.voice, b.voice_words], b.strict_topics
 FROM prosa_conversations_conversation c
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 JOIN prosa_business_business b ON b.id = c.business_id
@@ -19,10 +20,16 @@ WHERE c.id = %(conversation_id)s
 
 -- name: lines
 -- What waits for an answer, and what was said before it.
-(SELECT id, author, kind, text, sent_at, true, provider_id FROM prosa_conversations_message
+(SELECT id, author, kind, text, sent_at, true, provider_id,
+        CASE WHEN kind <> 'text' THEN
+            (SELECT jsonb_agg(jsonb_build_object('kind', a.kind, 'status', a.status, 'hearing', a.hearing, 'file', a.file,
+                    'mime', a.mime_type, 'name', a.filename, 'size', a.size) ORDER BY a.id)
+             FROM prosa_conversations_attachment a WHERE a.message_id = m.id) END,
+        extract(epoch FROM now() - created_at)::float8
+ FROM prosa_conversations_message m
  WHERE conversation_id = %(conversation_id)s AND pending ORDER BY id LIMIT %(most)s)
 UNION ALL
-(SELECT id, author, kind, text, sent_at, false, NULL FROM prosa_conversations_message
+(SELECT id, author, kind, text, sent_at, false, NULL, NULL, NULL FROM prosa_conversations_message
  WHERE conversation_id = %(conversation_id)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
    AND kind NOT IN ('reaction', 'system', 'revoke')
  ORDER BY id DESC LIMIT %(history)s)

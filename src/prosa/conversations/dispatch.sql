@@ -96,8 +96,9 @@ WITH alive AS (
     UPDATE prosa_conversations_dispatch SET dead_at = NULL, attempts = 0, run_at = now(), superseded = 0
     WHERE id = ANY(%(ids)s::bigint[]) AND dead_at IS NOT NULL AND owner IS NULL RETURNING id, conversation_id, lane
 ), files AS (
-    UPDATE prosa_conversations_attachment a SET status = 'waiting'
+    UPDATE prosa_conversations_attachment a SET status = CASE a.status WHEN 'failed' THEN 'waiting' ELSE a.status END,
+        hearing = CASE a.hearing WHEN 'unheard' THEN 'waiting' ELSE a.hearing END
     FROM alive JOIN prosa_conversations_message m ON m.conversation_id = alive.conversation_id
-    WHERE alive.lane = 0 AND a.message_id = m.id AND a.status = 'failed'
+    WHERE alive.lane = 0 AND a.message_id = m.id AND (a.status = 'failed' OR a.hearing = 'unheard')
 )
 SELECT count(*), pg_notify('prosa_dispatch', '') FROM alive

@@ -25,7 +25,8 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Attachment, InboxConfig, Media
 from prosa.conversations.dispatch import Claim, Release
-from prosa.errors import BadInput, NotAllowed, PermanentError, TooLarge
+from prosa.conversations.hearing import Hearing, unwanted, wanted
+from prosa.errors import BadInput, NotAllowed, PermanentError, TemporaryError, TooLarge
 from prosa.http import Client
 from prosa.postgres.connections import Pool, fetch_all
 
@@ -66,13 +67,18 @@ class MediaLane:
 
     def __init__(self, pool: Pool, inboxes: Inboxes, client: Client) -> None:
         self._pool, self._inboxes, self._client = pool, inboxes, client
+        self._hearing = Hearing(pool)
 
     async def fetch(self, claim: Claim) -> Release:
         """Fetch and store every waiting file of one conversation. A file that is refused does not hold back the next."""
         async with self._pool.connection() as connection:
             rows = await fetch_all(connection, queries.waiting, {"conversation_id": claim.conversation_id})
-        for attachment_id, inbox_id, business_id, *columns in rows:
+        spoken: list[tuple[int, str, str]] = []
+        for attachment_id, inbox_id, business_id, state, file, *columns in rows:
             attachment = Attachment(*columns)
+            if state == "stored":
+                spoken.append((attachment_id, file, attachment.mime_type))
+                continue
             inbox = self._inboxes.get(inbox_id)
             if inbox is None:
                 return Release(again_in=60, error="The inbox is not in service: see `prosa doctor`.")
@@ -87,13 +93,34 @@ class MediaLane:
                     {"id": attachment_id, "status": status, "error": sql.clean(str(error)[:2000]).decode()},
                 )
             else:
+                hearing = wanted(attachment.kind)
+                stored |= {"hearing": hearing, "error": unwanted(hearing)}
                 await self._write(claim, queries.stored, {"id": attachment_id, **stored})
+                if hearing == "waiting":
+                    spoken.append((attachment_id, stored["file"], stored["mime_type"]))
+        troubles = await asyncio.gather(*(self._hear(claim, *each) for each in spoken))
+        if rows:
+            await self._hearing.wake(claim.conversation_id)
+        if later := next(filter(None, troubles), None):
+            raise later
         return Release(again_in=0.0 if len(rows) == 20 else None)
+
+    async def _hear(self, claim: Claim, attachment_id: int, file: str, mime_type: str) -> TemporaryError | None:
+        """Write down one voice note; what prevents it for now does not hold back the next."""
+        try:
+            await self._hearing.write_down(attachment_id, claim.conversation_id, file, mime_type)
+        except TemporaryError as error:
+            return error
+        async with self._pool.connection() as connection:
+            await connection.execute(queries.heard, {"conversation_id": claim.conversation_id}, prepare=True)
+        return None
 
     async def give_up(self, conversation_id: int) -> None:
         """Say on the attachments that nobody is trying any more."""
         async with self._pool.connection() as connection:
             await connection.execute(queries.give_up, {"conversation_id": conversation_id})
+            await connection.execute(queries.unheard, {"conversation_id": conversation_id})
+        await self._hearing.wake(conversation_id)
 
     async def _write(self, claim: Claim, query: bytes, parameters: dict[str, Any]) -> None:
         async with self._pool.connection() as connection:

@@ -17,7 +17,7 @@ import psycopg
 from prosa.agents import runner
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Handoff, InboxConfig, Reply, Turn, TurnResult
-from prosa.conversations import ownership, presence
+from prosa.conversations import hearing, ownership, presence
 from prosa.conversations.begin import Context, begin
 from prosa.conversations.dispatch import Claim, Dispatcher, Release
 from prosa.conversations.finish import MOST_SUPERSEDED, Finish
@@ -67,6 +67,8 @@ class Turns:
             context = replace(
                 context, turn=replace(context.turn, question=tuple(each.line for each in context.waiting))
             )
+        if context.hold is not None:
+            return Release(again_in=context.hold)
         begun = time.perf_counter()
         result = await self._answer(claim, context, inbox)
         stages = {"queue_ms": claim.waited * 1000, "begin_ms": (begun - context.clock) * 1000}
@@ -83,7 +85,10 @@ class Turns:
                 return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
             if context.verdict.step is gate.Step.HANDOFF:
                 return _over_budget(context)
+            if hearing.unheard_only(context.turn.question):
+                return TurnResult((Reply(words(context.locale)["unheard"]),), model="")
             result = await self._ask(claim, context)
+            result = hearing.owned_up(context.turn, result, words(context.locale)) if result else None
             # With no model to ask, a question that no approved answer fits is a person's; offering one would only delay it.
             saved = context.verdict.step is gate.Step.APPROVED_ONLY
             return _over_budget(context) if saved and result and result.trace.get("offline") == "unknown" else result

@@ -22,5 +22,9 @@ def words(locale: str) -> dict[str, str]:
             "over_budget": _(
                 "I can't answer this by myself right now, so I'm passing you on to someone from our team. You can keep writing here; they will see everything."
             ),
+            "unheard": _("I could not listen to your voice note here. Could you write it to me, please?"),
+            "unseen": _(
+                "I received your file, but I cannot look into it here. Could you tell me in words what it is about?"
+            ),
             "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
         }
