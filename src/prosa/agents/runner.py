@@ -27,7 +27,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.settings import ModelSettings
 
-from prosa.agents import answer, grounding, guidelines, llm, memory, offline, passages, tools, usage
+from prosa.agents import answer, grounding, guidelines, llm, memory, offline, outcomes, passages, tools, usage
 from prosa.contracts import ApprovedAnswer, Json, Passage, Reply, Turn, TurnResult, Usage
 from prosa.errors import ConfigurationError
 
@@ -172,6 +172,10 @@ class _Work:
             *lines,
         ]
 
+    def said(self) -> list[str]:
+        """What our side said before, and the business's fixed sentences."""
+        return [*self.turn.words.values(), *(line.text for line in self.turn.history if line.author in outcomes.OURS)]
+
     def signed(self, result: TurnResult) -> TurnResult:
         """``result`` with everything the tools left behind."""
         proposed, transfer = self.toolbox.proposed, self.toolbox.relay.transfer
@@ -224,21 +228,24 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
             work.evidence(),
             month_first=work.turn.locale.replace("_", "-").lower() == "en-us",
         )
-        if not missing:
+        undone = outcomes.unsupported(reply.text, work.toolbox.worked, work.said())
+        if not missing and not undone:
             work.trace["finish_reason"] = response.finish_reason
             work.trace |= notes
             return TurnResult(replies=(reply,), model=name)
         work.rejected += 1
-        verdict = f"figures that stand in no evidence: {', '.join(missing)[:200]}"
+        verdict = f"figures that stand in no evidence: {', '.join(missing)[:200]}" if missing else outcomes.VERDICT
         work.trace.setdefault("rejected", []).append(
             {"model": name, "draft": reply.text[:500], "figures": list(missing)}
+            | ({"outcomes": [each[:200] for each in undone]} if undone else {})
         )
         made |= {"ok": False, "error": verdict, "status": "ungrounded"}
         if work.rejected > 1:
             return None
         proposed.options = None
         draft = replace(response, parts=[TextPart(reply.text)])
-        work.say(draft, RetryFeedbackPart(grounding.hint(missing), retry=RetryInfo("model_retry")))
+        hint = "\n".join([grounding.hint(missing)] * bool(missing) + [outcomes.hint(undone)] * bool(undone))
+        work.say(draft, RetryFeedbackPart(hint, retry=RetryInfo("model_retry")))
     return None
 
 

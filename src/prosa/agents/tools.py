@@ -57,6 +57,7 @@ class Toolbox:
         self.proposed = proposals.Proposals()
         self.sources: dict[int, Passage] = {}
         self.evidence: list[str] = []
+        self.worked: list[tuple[Tool, str]] = []
         self.trace: list[Json] = []
         self.wrote = False
         self._wrong = self._made = 0
@@ -146,6 +147,8 @@ class Toolbox:
         text = memory.plain(result.text)
         if len(text) > MAX_RESULT:
             text = f"{text[:MAX_RESULT]}\n[… {len(text) - MAX_RESULT} characters left out]"
+        if not result.error:
+            self.worked.append((call.tool, text))
         if not result.error and call.part.tool_name not in proposals.NAMES:
             self.evidence.append(text)
             self.sources |= {passage.chunk_id: passage for passage in result.sources}
