@@ -86,3 +86,74 @@ SAME = {"when": "Pergunta de PREÇO?", "then": "x"}
 )  # fmt: skip
 def test_what_does_not_go_together_is_found(first, second, found):
     assert conflicts([first, second]) == found
+
+
+# ── by specialist, and by what is asked ──
+
+
+def test_a_rule_may_be_one_specialists():
+    rules = [Rule(1, "a", "x", specialists=("sales",)), Rule(2, "b", "x"), Rule(3, "c", "x", specialists=("support", "sales"))]  # fmt: skip
+    made = {one.rule.number: one.reason for one in choose(rules, NOW, "rest", specialist="support")}
+    assert made == {1: "specialist", 2: "fits", 3: "fits"}
+    assert {one.rule.number for one in choose(rules, NOW, "rest") if one.chosen} == {2}
+
+
+def test_rules_of_different_specialists_do_not_contradict():
+    sales = Rule(1, "perguntar preço", "a", specialists=("sales",))
+    assert conflicts([sales, Rule(2, "perguntar preço", "b", specialists=("support",))]) == []
+    assert conflicts([sales, Rule(2, "perguntar preço", "b")]) == [Conflict("contradiction", 1, 2)]
+
+
+def nearness(**scores):
+    asked = []
+
+    def score(texts):
+        asked.append(list(texts))
+        return [scores.get(text, 0.0) for text in texts]
+
+    score.asked = asked
+    return score
+
+
+def test_where_all_fit_nothing_is_weighed():
+    near = nearness(b=1.0)
+    made = choose([Rule(1, "a", "x"), Rule(2, "b", "x")], NOW, "rest", relevance=near)
+    assert [one.reason for one in made] == ["fits", "fits"]
+    assert near.asked == []
+    assert "score" not in made[0].trace()
+
+
+def test_where_not_all_fit_the_nearest_stay_and_the_always_kept():
+    rules = [
+        Rule(1, "a", "x" * 60, priority=90),
+        Rule(2, "b", "x" * 60),
+        Rule(3, "c", "x" * 60, always=True),
+        Rule(4, "d", "x" * 60, channels=("twilio",)),
+        Rule(5, "e", "x" * 60),
+    ]
+    near = nearness(b=0.4, e=0.9)
+    made = choose(rules, NOW, "rest", 75, relevance=near)
+    assert [(one.rule.number, one.reason, one.score) for one in made if one.chosen] == [
+        (3, "always", 0.0),
+        (5, "relevant", 0.9),
+        (2, "relevant", 0.4),
+    ]
+    assert {one.rule.number: one.reason for one in made if not one.chosen} == {1: "not_relevant", 4: "channel"}
+    assert near.asked == [["c", "a", "b", "e"]]
+    assert made[1].trace()["score"] == 0.9
+
+
+def test_room_that_is_left_goes_by_priority():
+    rules = [Rule(1, "a", "x" * 60), Rule(2, "b", "x" * 60, priority=60), Rule(3, "c", "x" * 60)]
+    made = choose(rules, NOW, "rest", 55, relevance=nearness(c=0.1))
+    assert [(one.rule.number, one.reason) for one in made if one.chosen] == [(3, "relevant"), (2, "fits")]
+
+
+def test_of_two_that_exclude_each_other_the_nearer_is_told_alone():
+    rules = [Rule(1, "a", "x" * 60, priority=90, excludes=(2,)), Rule(2, "b", "x" * 60), Rule(3, "c", "x" * 200)]
+    made = choose(rules, NOW, "rest", 80, relevance=nearness(b=0.9))
+    assert {one.rule.number: (one.reason, one.by) for one in made} == {
+        2: ("relevant", 0),
+        1: ("excluded", 2),
+        3: ("not_relevant", 0),
+    }

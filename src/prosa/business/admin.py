@@ -20,8 +20,9 @@ from prosa import conf
 from prosa.business.editing import GuidelineAdmin, state
 from prosa.business.models import Business, Guideline
 from prosa.business.pages import register
+from prosa.business.specialists import SpecialistAdmin
 
-__all__ = ["BusinessAdmin", "GuidelineAdmin"]
+__all__ = ["BusinessAdmin", "GuidelineAdmin", "SpecialistAdmin"]
 
 
 class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
@@ -77,6 +78,10 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                 "fields": ("model", "fallback_models", ("request_deadline_s", "turn_deadline_s"), "history_tokens"),
                 "classes": ("collapse",),
             },
+        ),
+        (
+            _("Care"),
+            {"fields": ("strict_topics",), "classes": ("collapse",)},
         ),
         (
             _("Voice"),

@@ -97,6 +97,12 @@ class RuleForm(forms.Form):
         help_text=_("None ticked: on every channel."),
         widget=forms.CheckboxSelectMultiple,
     )
+    specialists = forms.MultipleChoiceField(
+        label=_("only as"),
+        required=False,
+        help_text=_("None ticked: whichever specialist answers."),
+        widget=forms.CheckboxSelectMultiple,
+    )
     excludes = forms.CharField(
         label=_("leaves out rules"),
         required=False,
@@ -105,9 +111,16 @@ class RuleForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(),
     )
 
-    def __init__(self, *args: Any, channels: Sequence[tuple[str, str]] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        channels: Sequence[tuple[str, str]] = (),
+        specialists: Sequence[tuple[str, str]] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["channels"].choices = channels  # type: ignore[attr-defined]  # a MultipleChoiceField
+        self.fields["specialists"].choices = specialists  # type: ignore[attr-defined]  # a MultipleChoiceField
         for name in ("begins", "ends"):  # what type="date" reads and sends, whatever the language
             self.fields[name].widget.format = "%Y-%m-%d"
             self.fields[name].localize = False
@@ -153,6 +166,7 @@ def rows_of(forms_: Any, taken: int) -> list[dict[str, Any]]:
                 then=data["then"].replace("\r\n", "\n"),
                 priority=data["priority"],
                 channels=tuple(data["channels"]),
+                specialists=tuple(data["specialists"]),
                 begins=data["begins"],
                 ends=data["ends"],
                 active=data["active"],

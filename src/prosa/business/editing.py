@@ -46,6 +46,7 @@ def _in_words(rule: Rule) -> str:
     more += [gettext("from %(day)s") % {"day": date_format(rule.begins, "SHORT_DATE_FORMAT")}] if rule.begins else []
     more += [gettext("until %(day)s") % {"day": date_format(rule.ends, "SHORT_DATE_FORMAT")}] if rule.ends else []
     more += [gettext("only on %(channels)s") % {"channels": ", ".join(rule.channels)}] if rule.channels else []
+    more += [gettext("only as %(names)s") % {"names": ", ".join(rule.specialists)}] if rule.specialists else []
     more += (
         [gettext("leaves out rules %(numbers)s") % {"numbers": ", ".join(map(str, rule.excludes))}]
         if rule.excludes
@@ -111,14 +112,14 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         """Draft, difference, versions. POST saves, publishes or discards the draft."""
         guideline = self._find(request, object_id)
         draft = GuidelineDraft.objects.filter(guideline=guideline).select_related("updated_by").first()
-        channels = _channels(guideline, draft)
+        scopes = _scopes(guideline, draft)
         written: tuple[DraftForm, Any] | None = None
         if request.method == "POST":
             if not self.has_change_permission(request, guideline):
                 raise PermissionDenied
             if "discard" in request.POST:
                 return self._discard(request, guideline)
-            form, rules = DraftForm(request.POST), RuleForms(request.POST, form_kwargs={"channels": channels})
+            form, rules = DraftForm(request.POST), RuleForms(request.POST, form_kwargs=scopes)
             written = (form, rules)
             if form.is_valid() & rules.is_valid():
                 done = self._keep(request, guideline, draft, form, rules)
@@ -129,7 +130,7 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         return TemplateResponse(
             request,
             "prosa/admin/guideline.html",
-            {**self._context(request, guideline, draft, channels, written), **(extra_context or {})},
+            {**self._context(request, guideline, draft, scopes, written), **(extra_context or {})},
         )
 
     def version_view(self, request: HttpRequest, guideline_id: int, number: int) -> HttpResponse:
@@ -179,7 +180,7 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         request: HttpRequest,
         guideline: Guideline,
         draft: GuidelineDraft | None,
-        channels: Sequence[tuple[str, str]],
+        scopes: dict[str, list[tuple[str, str]]],
         written: tuple[DraftForm, Any] | None,
     ) -> dict[str, Any]:
         base: Guideline | GuidelineDraft = draft or guideline
@@ -191,7 +192,7 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                     "in_force": guideline.version,
                 }
             ),
-            RuleForms(initial=[RuleForm.shown(row) for row in base.rules], form_kwargs={"channels": channels}),
+            RuleForms(initial=[RuleForm.shown(row) for row in base.rules], form_kwargs=scopes),
         )
         stored = readable(base.text, base.rules)
         theirs: list[Any] = []
@@ -293,12 +294,17 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         return HttpResponseRedirect(reverse("admin:prosa_business_guideline_change", args=[guideline.pk]))
 
 
-def _channels(guideline: Guideline, draft: GuidelineDraft | None) -> list[tuple[str, str]]:
-    """The kinds of inbox the business has, and those its rules already name."""
+def _scopes(guideline: Guideline, draft: GuidelineDraft | None) -> dict[str, list[tuple[str, str]]]:
+    """The kinds of inbox and the specialists the business has, and those its rules already name."""
     kinds = set(guideline.business.inboxes.values_list("kind", flat=True))
+    names = set(guideline.business.specialists.values_list("name", flat=True))
     for row in [*guideline.rules, *(draft.rules if draft else ())]:
         kinds.update(row.get("channels", ()))
-    return [(kind, kind) for kind in sorted(kinds)]
+        names.update(row.get("specialists", ()))
+    return {
+        "channels": [(kind, kind) for kind in sorted(kinds)],
+        "specialists": [(name, name) for name in sorted(names)],
+    }
 
 
 def _taken(guideline: Guideline, draft: GuidelineDraft | None) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 RULE_TOKENS = 1500
 """What conditional rules may take of a prompt, in estimated tokens; those always kept may exceed it."""
 HEADING = "## When … then …"
+Relevance = Callable[[Sequence[str]], Sequence[float]]
+"""How near each "when" is to what was asked, 0..1, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Rule:
     """When something is so, then do something.
 
     ``number`` names it within the guidelines and stays through versions. Higher ``priority`` comes first. No
-    ``channels`` = all of them. ``begins`` and ``ends`` are whole days of the business's time zone, both included.
+    ``channels`` = all of them, no ``specialists`` = whoever answers. ``begins`` and ``ends`` are whole days of the business's time zone, both included.
     ``always`` = kept whatever is trimmed. ``excludes`` are the numbers of rules that are left out when this one is in.
     """
 
@@ -39,6 +41,7 @@ class Rule:
     active: bool = True
     always: bool = False
     excludes: tuple[int, ...] = ()
+    specialists: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Rule:
@@ -49,6 +52,7 @@ class Rule:
             then=row["then"],
             priority=row.get("priority", 50),
             channels=tuple(row.get("channels", ())),
+            specialists=tuple(row.get("specialists", ())),
             begins=date.fromisoformat(row["begins"]) if row.get("begins") else None,
             ends=date.fromisoformat(row["ends"]) if row.get("ends") else None,
             active=row.get("active", True),
@@ -69,6 +73,7 @@ class Rule:
             "active": self.active,
             "always": self.always,
             "excludes": list(self.excludes),
+            **({"specialists": list(self.specialists)} if self.specialists else {}),  # rows of old versions have none
         }
 
     def told(self) -> str:
@@ -78,14 +83,16 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What became of a rule. ``reason``: ``always``, ``fits``; left out: ``off``, ``not_yet``, ``over``, ``channel``,
-    ``excluded`` (``by`` says which rule did), ``budget``."""
+    """What became of a rule. ``reason``: ``always``, ``fits``, ``relevant`` (by its ``score``, where not all fit); left
+    out: ``off``, ``not_yet``, ``over``, ``channel``, ``specialist``, ``excluded`` (``by`` says which rule did),
+    ``not_relevant`` (others were nearer to the question), ``budget``."""
 
     rule: Rule
     chosen: bool
     reason: str
     tokens: int = 0
     by: int = 0
+    score: float | None = None
 
     def trace(self) -> dict[str, Any]:
         """For the trace of a reply."""
@@ -96,6 +103,7 @@ class Choice:
             "reason": self.reason,
             "tokens": self.tokens,
             **({"by": self.by} if self.by else {}),
+            **({"score": round(self.score, 3)} if self.score is not None else {}),
         }
 
 
@@ -114,28 +122,61 @@ class Conflict:
 
 
 def choose(
-    rows: Iterable[Mapping[str, Any] | Rule], now: datetime, channel: str, budget: int = RULE_TOKENS
+    rows: Iterable[Mapping[str, Any] | Rule],
+    now: datetime,
+    channel: str,
+    budget: int = RULE_TOKENS,
+    *,
+    specialist: str = "",
+    relevance: Relevance | None = None,
 ) -> tuple[Choice, ...]:
     """Every rule with what became of it, in the order of consideration.
 
     ``now`` in the business's time zone. Always-kept rules are considered first, then by priority, then as written; a
     rule is left out when one already chosen excludes it, or when it no longer fits ``budget`` (a shorter one after it
     may). Those always kept count against the budget but are never left out for it.
+
+    With ``relevance``, rules that do not fit the budget all together are considered by their nearness to the question
+    instead: of two that exclude each other the nearer one stays, and those that have nothing to do with the question
+    fill what room is left, by priority.
     """
+    rules = ordered(_rules(rows))
+    scopes = {id(rule): _out_of_scope(rule, now.date(), channel, specialist) for rule in rules}
+    sizes = {id(rule): tokens(rule.told()) + 1 for rule in rules}
+    fitting = [rule for rule in rules if not scopes[id(rule)]]
+    scores: dict[int, float] = {}
+    if relevance is not None and sum(sizes[id(rule)] for rule in fitting) > budget:
+        scores = dict(zip(map(id, fitting), relevance([rule.when for rule in fitting]), strict=True))
     left = budget
     made: list[Choice] = []
-    for rule in ordered(_rules(rows)):
-        size = tokens(rule.told()) + 1
-        reason, by = _out_of_scope(rule, now.date(), channel), 0
+    chosen: list[Rule] = []
+    for rule in sorted(rules, key=lambda rule: (not rule.always, -scores.get(id(rule), 0.0))):  # stable: then by priority
+        size, score = sizes[id(rule)], scores.get(id(rule))
+        reason, by = scopes[id(rule)], 0
         if not reason:
-            by = next((one.rule.number for one in made if one.chosen and rule.number in one.rule.excludes), 0)
-            reason = "excluded" if by else ("budget" if size > left and not rule.always else "")
+            by = next((one.number for one in chosen if _excludes(one, rule, ranked=bool(scores))), 0)
+            full = "not_relevant" if scores else "budget"
+            reason = "excluded" if by else (full if size > left and not rule.always else "")
         if reason:
-            made.append(Choice(rule, False, reason, size, by))
+            made.append(Choice(rule, False, reason, size, by, score))
         else:
             left -= size
-            made.append(Choice(rule, True, "always" if rule.always else "fits", size))
+            chosen.append(rule)
+            made.append(Choice(rule, True, _why(rule, score), size, 0, score))
     return tuple(made)
+
+
+def _excludes(one: Rule, rule: Rule, *, ranked: bool) -> bool:
+    """Whether a chosen rule leaves this one out. Where the nearer comes first, the other way round does too: two that
+    exclude each other are never told together."""
+    after = ranked and not one.always and one.priority <= rule.priority
+    return rule.number in one.excludes or (after and one.number in rule.excludes)
+
+
+def _why(rule: Rule, score: float | None) -> str:
+    if rule.always:
+        return "always"
+    return "relevant" if score else "fits"
 
 
 def compose(text: str, choices: Sequence[Choice]) -> str:
@@ -192,19 +233,25 @@ def _rules(rows: Iterable[Mapping[str, Any] | Rule]) -> list[Rule]:
     return [row if isinstance(row, Rule) else Rule.read(row) for row in rows]
 
 
-def _out_of_scope(rule: Rule, today: date, channel: str) -> str:
+def _out_of_scope(rule: Rule, today: date, channel: str, specialist: str) -> str:
     if not rule.active:
         return "off"
     if rule.begins and today < rule.begins:
         return "not_yet"
     if rule.ends and today > rule.ends:
         return "over"
-    return "channel" if rule.channels and channel not in rule.channels else ""
+    if rule.channels and channel not in rule.channels:
+        return "channel"
+    return "specialist" if rule.specialists and specialist not in rule.specialists else ""
 
 
 def _meet(one: Rule, other: Rule) -> bool:
     days = max(one.begins or date.min, other.begins or date.min) <= min(one.ends or date.max, other.ends or date.max)
-    return days and (not one.channels or not other.channels or bool(set(one.channels) & set(other.channels)))
+    return days and _share(one.channels, other.channels) and _share(one.specialists, other.specialists)
+
+
+def _share(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    return not some or not others or bool(set(some) & set(others))
 
 
 def _one_line(text: str) -> str:

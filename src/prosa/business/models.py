@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from prosa import conf
 
 VOICE_NEVER, VOICE_ASKED, VOICE_ALIKE = "never", "asked", "alike"
 """When replies are spoken: never, when the customer asks for it, also when the customer sent a voice note."""
@@ -43,6 +46,15 @@ class Business(models.Model):
         max_length=500,
         blank=True,
         help_text=_("Tried in order when the first fails, separated by commas."),
+    )
+    strict_topics = models.TextField(
+        _("only approved answers on"),
+        blank=True,
+        db_default="",
+        default="",
+        help_text=_(
+            "One topic a line, other wordings of it after semicolons: refund; money back. On these the assistant says approved answers word by word or offers a person; no model words an answer."
+        ),
     )
     request_deadline_s = models.PositiveIntegerField(
         _("deadline of one model request (s)"), default=30, validators=[MinValueValidator(1), MaxValueValidator(600)]
@@ -198,6 +210,73 @@ class Guideline(models.Model):
             number=self.version, text=self.text, rules=self.rules, note=note, published_at=self.updated_at,
             published_by=by, published_name=by.get_username() if by is not None else "",
         )  # fmt: skip
+
+
+WORDED = ("sales", "support", "scheduling")
+"""Specialists that the house has words for: ``prosa.agents.specialists.ROLES``."""
+MEMBERS_ONLY = "analytics"
+
+
+class Specialist(models.Model):
+    """One of those who share a business's conversations with customers (see ``prosa.agents.specialists``).
+
+    What is left empty is worded by the house, for the roles it knows. With none or one active, nothing is divided.
+    """
+
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), db_index=False, on_delete=models.CASCADE, related_name="specialists"
+    )
+    name = models.SlugField(
+        _("name"),
+        max_length=40,
+        help_text=_("sales, support and scheduling bring their own words; any other name needs yours."),
+    )
+    active = models.BooleanField(_("active"), default=True)
+    position = models.PositiveSmallIntegerField(
+        _("order"), default=10, help_text=_("The first one answers where nothing tells who should.")
+    )
+    about = models.CharField(
+        _("what for"),
+        max_length=300,
+        blank=True,
+        help_text=_("One sentence, by which the others know when to pass the conversation on."),
+    )
+    instructions = models.TextField(
+        _("instructions"),
+        blank=True,
+        max_length=8000,
+        help_text=_("How it works, beside the guidelines of the business."),
+    )
+    keywords = models.TextField(
+        _("keywords"),
+        blank=True,
+        max_length=2000,
+        help_text=_("Words in a customer's first message that choose it, separated by commas."),
+    )
+    model = models.CharField(
+        _("model"), max_length=200, blank=True, help_text=_("provider:model. Empty uses the business's.")
+    )
+
+    class Meta:
+        verbose_name = _("specialist")
+        verbose_name_plural = _("specialists")
+        ordering = ["business", "position", "id"]
+        constraints = [models.UniqueConstraint("business", "name", name="prosa_business_specialist_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """A role that can be played for customers, by a model that can be asked."""
+        self.model = self.model.strip()
+        if self.name == MEMBERS_ONLY:
+            said = _("Analytics serves the members of a business and never customers. Ask it under Ask about the business.")
+            raise ValidationError({"name": said})
+        if self.name not in WORDED and not (self.about.strip() and self.instructions.strip()):
+            raise ValidationError(_("This name brings no words of its own: write what it is for, and its instructions."))
+        if self.model and not conf.names_model(self.model):
+            said = _("Write provider:model with one of %(providers)s, or offline.")
+            raise ValidationError({"model": said % {"providers": ", ".join(conf.MODEL_PROVIDERS)}})
 
 
 class GuidelineVersion(models.Model):

@@ -101,6 +101,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item(_("Businesses"), "storefront", "prosa_business.business"),
                     _item(_("Guidelines"), "rule", "prosa_business.guideline"),
+                    _item(_("Specialists"), "groups", "prosa_business.specialist"),
                     _item(_("Approved answers"), "verified", "prosa_knowledge.approvedanswer"),
                 ],
             },

@@ -1,0 +1,51 @@
+"""The specialists of a business in the admin."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from prosa.business.models import Specialist
+from prosa.business.pages import register
+
+
+@register(Specialist)
+class SpecialistAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Who shares the conversations, in which order, and how each works. In force from the very next reply."""
+
+    list_display = ("shown_name", "business", "active", "position", "shown_words", "shown_model")
+    list_display_links = ("shown_name",)
+    list_filter = ("business", "active")
+    list_select_related = ("business",)
+    list_editable = ("active", "position")
+    search_fields = ("name", "about")
+    ordering = ("business__name", "position", "id")
+    warn_unsaved_form = True
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (("business", "name"), ("active", "position")),
+                "description": _(
+                    "With two or more active, one answers until it passes the conversation on. With one, or none, nothing is divided."
+                ),
+            },
+        ),
+        (_("In its own words"), {"fields": ("about", "instructions", "keywords", "model")}),
+    )
+
+    @admin.display(description=_("name"), ordering="name")
+    def shown_name(self, specialist: Specialist) -> str:
+        """The name, as guidelines and tools call it."""
+        return specialist.name
+
+    @admin.display(description=_("instructions"), boolean=True)
+    def shown_words(self, specialist: Specialist) -> bool:
+        """Whether the business wrote its own."""
+        return bool(specialist.instructions.strip())
+
+    @admin.display(description=_("model"))
+    def shown_model(self, specialist: Specialist) -> str:
+        """Its own, or a dash."""
+        return specialist.model or "—"
