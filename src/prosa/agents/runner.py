@@ -70,8 +70,10 @@ async def run(turn: Turn) -> TurnResult:
     }
     if lookup_error:
         trace["lookup_error"] = lookup_error
-    names = _chain(turn)
-    work = _Work(turn, tools.Toolbox(turn), trace, started + turn.turn_deadline)
+    if topic := _topic(turn, memory.question(turn.question)):
+        trace["strict"] = topic
+    names = [] if topic else _chain(turn)
+    work = _Work(turn, tools.Toolbox(turn), trace, started + turn.turn_deadline, approved)
     if names:
         work.approved = approved
         work.told = guidelines.instructions(turn, approved)
@@ -223,6 +225,12 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
             logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
             made |= {"ok": False, "error": str(error), "status": "nonsense"}
             return None
+        if topic := _topic(work.turn, reply.text, approved=work.approved):
+            work.rejected = 2  # a second draft would stray there again: only the approved answer will do
+            work.trace["strict"] = topic
+            work.trace.setdefault("rejected", []).append({"model": name, "draft": reply.text[:500], "strict": topic})
+            made |= {"ok": False, "error": f"only approved answers may be said of: {topic}", "status": "strict"}
+            return None
         missing = grounding.unsupported(
             "\n".join((reply.text, *(option.title for option in reply.options))),
             work.evidence(),
@@ -269,7 +277,7 @@ async def _without(work: _Work, approved: Sequence[ApprovedAnswer], *, asked: bo
         text = offline.word(turn, "handed_off")
         result = TurnResult(replies=(Reply(text),), model="offline", trace={"offline": "handoff"})
     else:
-        found = () if refused else await _passages(turn, approved)
+        found = () if refused or "strict" in work.trace else await _passages(turn, approved)
         result = offline.answer(turn, approved, found)
     work.trace |= result.trace
     return replace(result, error=_told(work.trace["attempts"])) if asked and not refused else result
@@ -346,6 +354,16 @@ def _judge(mind: llm.Mind, error: Exception) -> None:
         mind.breaker.succeeded()
     else:
         mind.breaker.failed()
+
+
+def _topic(turn: Turn, text: str, approved: Sequence[ApprovedAnswer] = ()) -> str:
+    """The topic of ``text`` on which only what was ``approved`` may be said, unless it says just that."""
+    if turn.strict is None:
+        return ""
+    said = " ".join(text.split())
+    for entry in approved:
+        said = said.replace(" ".join(entry.answer.split()), " ")
+    return turn.strict(said)
 
 
 def _room(turn: Turn) -> int:
