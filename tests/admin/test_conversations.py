@@ -12,8 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from prosa.conversations import admin as conversations_admin
-from prosa.conversations import downloads, thread
+from prosa.conversations import downloads, thread, webhook_pages
 from prosa.conversations.bodies import CHARACTERS, readable
 from prosa.conversations.models import Attachment, Conversation, Event, Message, Turn, WebhookEvent
 
@@ -389,7 +388,7 @@ def test_bodies_are_readable_and_hide_secrets(body, content_type, expected):
 def test_replay_reports_the_outcome(admin_client, staff, inbox, monkeypatch):
     event = WebhookEvent.objects.create(inbox=inbox, kind="whatsapp_cloud", body=b"<script>", outcome="unparsed")
     asked = []
-    monkeypatch.setattr(conversations_admin.replay, "replay", lambda ids: asked.append(ids) or dict.fromkeys(ids, "ok"))
+    monkeypatch.setattr(webhook_pages.replay, "replay", lambda ids: asked.append(ids) or dict.fromkeys(ids, "ok"))
     address = reverse("admin:prosa_conversations_webhookevent_replay", args=[event.pk])
     answer = admin_client.post(address, follow=True)
     assert "1 webhook replayed: understood." in answer.content.decode()

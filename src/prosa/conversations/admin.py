@@ -12,60 +12,28 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from prosa.business.pages import register
 from prosa.contacts.models import Identity
-from prosa.conversations import bodies, dispatch, downloads, ownership, replay, thread
+from prosa.conversations import dispatch, downloads, ownership, thread, webhook_pages
 from prosa.conversations.dashboard import UNDELIVERED, zone_named
-from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State, WebhookEvent
+from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State
+from prosa.conversations.pages import ReadOnlyAdmin, conversation_link, name_of
+from prosa.conversations.reply_pages import ReplyPages
 from prosa.errors import ProsaError
 from prosa.redaction import redact
+
+__all__ = ["webhook_pages"]  # imported for the pages it registers
 
 BADGES = {State.BOT: "info", State.AWAITING_AGENT: "danger", State.AGENT_ACTIVE: "warning", State.RESOLVED: "success"}
 MOVES = {"give-back": ownership.give_back, "take": ownership.take, "resolve": ownership.resolve}
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
-    """Rows that only the walk of a message writes."""
-
-    show_full_result_count = False
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never by hand; retention does it."""
-        return False
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        """All that is shown."""
-        return tuple(self.fields or ())
-
-
-def name_of(conversation: Conversation) -> str:
-    """What to call the customer: the name, else the address of the first identity, else the contact's number."""
-    contact = conversation.contact
-    return contact.name or next((one.address or one.value for one in contact.identities.all()), "") or str(contact)
-
-
-def conversation_link(conversation_id: int) -> str:
-    """A link to a conversation's page."""
-    return format_html(
-        '<a class="prosa-link" href="{}">#{}</a>',
-        reverse("admin:prosa_conversations_conversation_change", args=[conversation_id]),
-        conversation_id,
-    )
-
-
 @register(Conversation)
-class ConversationAdmin(ReadOnlyAdmin):
+class ConversationAdmin(ReplyPages):
     """The list, and each conversation as bubbles."""
 
     list_display = ("shown_contact", "inbox", "shown_state", "last_inbound_at", "shown_waiting", "unread")
@@ -293,147 +261,3 @@ class DispatchAdmin(ReadOnlyAdmin):
     def shown_error(self, row: Dispatch) -> str:
         """Its beginning, without secrets."""
         return redact(row.last_error[:400])
-
-
-class OutcomeFilter(admin.SimpleListFilter):
-    """Trouble first."""
-
-    title = _("outcome")
-    parameter_name = "outcome"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Every outcome there can be."""
-        return [("trouble", _("all with trouble")), *OUTCOMES.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
-        """By outcome; ``trouble`` is everything but ``ok``."""
-        if self.value() == "trouble":
-            return queryset.exclude(outcome="ok")
-        return queryset.filter(outcome=self.value()) if self.value() in OUTCOMES else queryset
-
-
-OUTCOMES = {
-    "ok": _("understood"),
-    "unparsed": _("unknown shape"),
-    "unrouted": _("no inbox"),
-    "strange": _("partly understood"),
-    "failed": _("not stored"),
-}
-OUTCOME_BADGES = {"ok": "success", "unparsed": "danger", "unrouted": "warning", "strange": "info", "failed": "danger"}
-
-
-@register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
-    """Every signed webhook as it came. What was not understood can be replayed after the fix."""
-
-    list_display = ("shown_name", "received_at", "shown_outcome", "inbox", "shown_error", "replayed_at")
-    list_filter = (OutcomeFilter, "kind", "inbox")
-    list_select_related = ("inbox",)
-    ordering = ("-id",)
-    actions = ("replay",)
-    fields = (
-        "kind",
-        "inbox",
-        "received_at",
-        "content_type",
-        "outcome_in_words",
-        "error_in_full",
-        "replayed_at",
-        "shown_body",
-    )
-    change_form_outer_before_template = "prosa/admin/replay.html"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
-        """Bodies only where one is read."""
-        rows: QuerySet[WebhookEvent] = super().get_queryset(request)
-        return (
-            rows.defer("body")
-            if request.resolver_match
-            and request.resolver_match.url_name
-            and request.resolver_match.url_name.endswith("changelist")
-            else rows
-        )
-
-    def get_urls(self) -> list[URLPattern]:
-        """Adds the replay of one."""
-        own = path(
-            "<int:event_id>/replay/",
-            self.admin_site.admin_view(self.replay_view),
-            name="prosa_conversations_webhookevent_replay",
-        )
-        return [own, *super().get_urls()]
-
-    def has_change_permission(self, request: HttpRequest, obj: WebhookEvent | None = None) -> bool:
-        """A webhook may be replayed, not edited."""
-        allowed: bool = super().has_change_permission(request, obj)
-        return allowed and obj is None
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """With the button that replays it."""
-        extra_context = {
-            "may_replay": self.has_change_permission(request),
-            "event_id": object_id,
-            **(extra_context or {}),
-        }
-        response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
-        return response
-
-    @admin.action(description=_("Replay"), permissions=["change"])
-    def replay(self, request: HttpRequest, events: QuerySet[WebhookEvent]) -> None:
-        """Read them again with today's parsers and inboxes, oldest first."""
-        self._report(request, replay.replay(list(events.order_by("pk").values_list("pk", flat=True))))
-
-    def replay_view(self, request: HttpRequest, event_id: int) -> HttpResponse:
-        """Replay one."""
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        outcomes = replay.replay([event_id])
-        if not outcomes:
-            raise Http404
-        self._report(request, outcomes)
-        return HttpResponseRedirect(reverse("admin:prosa_conversations_webhookevent_change", args=[event_id]))
-
-    def _report(self, request: HttpRequest, outcomes: dict[int, str]) -> None:
-        for outcome in sorted(set(outcomes.values())):
-            count = sum(1 for one in outcomes.values() if one == outcome)
-            level = messages.SUCCESS if outcome == "ok" else messages.WARNING
-            text = ngettext(
-                "%(count)d webhook replayed: %(outcome)s.", "%(count)d webhooks replayed: %(outcome)s.", count
-            )
-            self.message_user(request, text % {"count": count, "outcome": OUTCOMES.get(outcome, outcome)}, level)
-
-    @admin.display(description=_("webhook"))
-    def shown_name(self, event: WebhookEvent) -> str:
-        """Kind and number."""
-        return str(event)
-
-    @display(description=_("outcome"), label=OUTCOME_BADGES)  # type: ignore[untyped-decorator]
-    def shown_outcome(self, event: WebhookEvent) -> tuple[str, str]:
-        """In words."""
-        return event.outcome, str(OUTCOMES.get(event.outcome, event.outcome))
-
-    @admin.display(description=_("error"))
-    def shown_error(self, event: WebhookEvent) -> str:
-        """Its first line."""
-        return redact(event.error.split("\n")[0][:160]) or "—"
-
-    @admin.display(description=_("outcome"))
-    def outcome_in_words(self, event: WebhookEvent) -> str:
-        """The outcome without its colour."""
-        return str(OUTCOMES.get(event.outcome, event.outcome))
-
-    @admin.display(description=_("error"))
-    def error_in_full(self, event: WebhookEvent) -> str:
-        """All of it, without secrets."""
-        return redact(event.error) or "—"
-
-    @admin.display(description=_("body"))
-    def shown_body(self, event: WebhookEvent) -> str:
-        """Readable, without secrets and personal numbers, at most ``bodies.CHARACTERS``."""
-        text, cut = bodies.readable(bytes(event.body), event.content_type)
-        note = gettext("Only the beginning is shown.") if cut else ""
-        return format_html('<pre class="prosa-body" tabindex="0">{}</pre>{}', text, note)
