@@ -29,6 +29,8 @@ class Prompt:
 
     system: str
     turns: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, int], ...] = ()
+    """(type, bytes) of every picture and document that came with it."""
 
     @property
     def question(self) -> str:
@@ -80,7 +82,8 @@ _SAY: Final[dict[str, tuple[str, str, str]]] = {
 
 
 def reply(prompt: Prompt) -> str:
-    """Greet at first, repeat what was understood, and say the lines of the prompt that share words with the question.
+    """Greet at first, repeat what was understood, name the type and size of each file that came with it, and say the lines
+    of the prompt that share words with the question.
 
     After a tool: what it returned, word by word, with the source it stands under.
     """
@@ -90,7 +93,10 @@ def reply(prompt: Prompt) -> str:
     heard = f"{heard[:117]}…" if len(heard) > 118 else heard
     first = not any(role == "assistant" and text for role, text in prompt.turns)
     facts = _returned(prompt.results, question) or _matching(prompt.system, question)
-    return (greeting if first else "") + (understood.format(heard) if heard else "") + (" ".join(facts) or unknown)
+    seen = "".join(f"({mime}, {size} bytes) " for mime, size in prompt.files)
+    return (
+        (greeting if first else "") + seen + (understood.format(heard) if heard else "") + (" ".join(facts) or unknown)
+    )
 
 
 def calls(prompt: Prompt, tools: Sequence[str]) -> list[Call]:
@@ -149,6 +155,8 @@ def _facts(system: str) -> Sequence[tuple[str, str]]:
             question = line.removeprefix("Question: ")
         elif "Answers" in section and line.startswith("Answer: "):
             facts.append((question, line.removeprefix("Answer: ")))
+        elif "Guidelines" in section and (rule := re.fullmatch(r"[-*] When (.+?), then (.+)", line)):
+            facts.append((rule[1], rule[2]))
         elif "Guidelines" in section and line:
             facts.append((line, line.lstrip("-*• ")))
     return facts
