@@ -39,12 +39,14 @@ CONNECT_SECONDS = 10.0
 
 @dataclass(slots=True)
 class Mind:
-    """A model ready to be asked. Models behind one address share one breaker. ``tools``: False once it refused them."""
+    """A model ready to be asked. Models behind one address share one breaker. ``tools``, ``sees``: False once it refused
+    tools or pictures."""
 
     name: str
     model: Model[Any]
     breaker: Breaker
     tools: bool = True
+    sees: bool = True
 
 
 @dataclass
@@ -115,6 +117,12 @@ def server(provider: str) -> Server:
         raise ConfigurationError(f"{provider!r} has no voice.\nWrite openai:NAME or google:NAME, or add a plug-in.")
     breaker = home.breakers.setdefault((f"{provider}-voice", address), Breaker())
     return Server(address, key, own, home.session, _proxy(address), breaker)
+
+
+def elsewhere(name: str) -> bool:
+    """Whether a model is served by a compatible server that is not OpenAI."""
+    provider = name.partition(":")[0]
+    return provider in {"openai", "openai-chat"} and _address(provider) != OPENAI
 
 
 async def close() -> None:

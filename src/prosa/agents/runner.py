@@ -27,7 +27,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.settings import ModelSettings
 
-from prosa.agents import answer, grounding, guidelines, llm, memory, offline, outcomes, passages, tools, usage
+from prosa.agents import answer, grounding, guidelines, llm, memory, offline, outcomes, passages, sight, tools, usage
 from prosa.contracts import ApprovedAnswer, Json, Passage, Reply, Turn, TurnResult, Usage
 from prosa.errors import ConfigurationError
 
@@ -78,6 +78,9 @@ async def run(turn: Turn) -> TurnResult:
         work.approved = approved
         work.told = guidelines.instructions(turn, approved)
         work.messages = guidelines.messages(turn, remembered, work.told)
+    if turn.deeds:
+        calls, returns = work.toolbox.deeds()
+        work.say(ModelResponse(parts=calls, timestamp=turn.now), *returns)
     prompted = time.perf_counter()
     result = None
     for name in names:
@@ -114,6 +117,7 @@ class _Work:
     messages: list[ModelMessage] = field(default_factory=list)
     spent: list[Usage] = field(default_factory=list)
     rejected: int = 0
+    seen: tuple[str, ...] = ()
 
     @property
     def left(self) -> float:
@@ -166,11 +170,14 @@ class _Work:
         lines = [line.text for line in (*turn.history, *turn.question)]
         return [
             *self.toolbox.evidence,
+            *self.seen,
             self.told,
             f"{turn.now:%Y-%m-%d %H:%M}",
             turn.customer_name,
             turn.customer_number,
             *turn.words.values(),
+            turn.summary,
+            *turn.facts,
             *lines,
         ]
 
@@ -203,6 +210,8 @@ class _Work:
 async def _converse(name: str, work: _Work) -> TurnResult | None:
     """Ask one model until it answers; None when it did not, with the reason in the trace."""
     mind = _mind(name, work.trace)
+    if mind is not None and any(line.files for line in work.turn.question):
+        await _show(mind, work)
     while mind is not None and not work.over and work.left > _SHORTEST_TRY:
         response = await _ask(mind, work)
         if response is None:
@@ -214,6 +223,10 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
             if work.follow() and work.turn.model != before:
                 mind = _mind(work.turn.model, work.trace) or mind
                 name = mind.name
+            if question := work.toolbox.question:
+                made["tools"] = len(returns)
+                asked = work.toolbox.ask(Reply(question))
+                return TurnResult(replies=(asked,), model=name, action=work.toolbox.action)
             finished = only and bool(proposed.options or proposed.handoff or (response.text or "").strip())
             if not finished:
                 made["tools"] = len(returns)
@@ -240,7 +253,7 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
         if not missing and not undone:
             work.trace["finish_reason"] = response.finish_reason
             work.trace |= notes
-            return TurnResult(replies=(reply,), model=name)
+            return TurnResult(replies=(work.toolbox.ask(reply),), model=name, action=work.toolbox.action)
         work.rejected += 1
         verdict = f"figures that stand in no evidence: {', '.join(missing)[:200]}" if missing else outcomes.VERDICT
         work.trace.setdefault("rejected", []).append(
@@ -255,6 +268,14 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
         hint = "\n".join([grounding.hint(missing)] * bool(missing) + [outcomes.hint(undone)] * bool(undone))
         work.say(draft, RetryFeedbackPart(hint, retry=RetryInfo("model_retry")))
     return None
+
+
+async def _show(mind: llm.Mind, work: _Work) -> None:
+    """Put the question's files into the messages, as far as this model reads them."""
+    name = mind.name if mind.sees else "offline"
+    work.messages, seen = await sight.show(work.turn, name, work.messages, own_server=llm.elsewhere(mind.name))
+    work.seen = seen.texts
+    work.trace["files"] = {"shown": seen.shown, "told": [each[:200] for each in seen.texts[:12]]}
 
 
 def _reply(work: _Work, response: ModelResponse) -> tuple[Reply, Json]:
@@ -276,6 +297,8 @@ async def _without(work: _Work, approved: Sequence[ApprovedAnswer], *, asked: bo
     if work.toolbox.proposed.handoff is not None:
         text = offline.word(turn, "handed_off")
         result = TurnResult(replies=(Reply(text),), model="offline", trace={"offline": "handoff"})
+    elif (deeds := offline.deeds(turn)) is not None:
+        result = deeds
     else:
         found = () if refused or "strict" in work.trace else await _passages(turn, approved)
         result = offline.answer(turn, approved, found)
@@ -309,7 +332,7 @@ async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
     deadline = min(work.turn.request_deadline, work.left)
     try:
         async with asyncio.timeout(deadline):
-            response = await _request(mind, work)
+            response = await _sighted(mind, work)
     except asyncio.CancelledError:
         mind.breaker.abandoned()
         raise
@@ -327,6 +350,19 @@ async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
     )
     work.trace["price"] = "unknown" if any(spent.cost is None for spent in work.spent) else "known"
     return response
+
+
+async def _sighted(mind: llm.Mind, work: _Work) -> ModelResponse:
+    """Ask with the pictures; without them a server that says it cannot read them."""
+    try:
+        return await _request(mind, work)
+    except ModelHTTPError as error:
+        blind = sight.blinded(work.messages) if error.status_code in {400, 404, 415, 422} else None
+        if blind is None or not any(word in str(error.body).lower() for word in ("image", "vision", "multimodal")):
+            raise
+        mind.sees, work.messages = False, blind
+        work.trace["files"]["shown"] = 0
+    return await _request(mind, work)
 
 
 async def _request(mind: llm.Mind, work: _Work) -> ModelResponse:
@@ -368,10 +404,12 @@ def _topic(turn: Turn, text: str, approved: Sequence[ApprovedAnswer] = ()) -> st
 
 def _room(turn: Turn) -> int:
     """Tokens there are for history: what the business allows, less when a request has a limit."""
+    # Guidelines are never trimmed: history gets what the smallest window of the chain leaves beside them.
+    allowed = memory.room(turn.history_tokens, _chain(turn), f"{turn.guidelines}{turn.summary}")
     if not turn.request_tokens:
-        return turn.history_tokens
+        return allowed
     fixed = memory.tokens(turn.guidelines) + memory.tokens(memory.question(turn.question)) + _PROMPT_TOKENS
-    return max(0, min(turn.history_tokens, turn.request_tokens - fixed))
+    return max(0, min(allowed, turn.request_tokens - fixed))
 
 
 def _chain(turn: Turn) -> list[str]:

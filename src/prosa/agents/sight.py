@@ -9,16 +9,17 @@ Sources of the limits: the providers' guides to vision and documents, kept below
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from pydantic_ai.messages import BinaryContent
+from pydantic_ai.messages import BinaryContent, ModelMessage, ModelRequest, ModelRequestPart, UserPromptPart
 
 from prosa.agents.audio import real_type
 from prosa.agents.memory import plain
-from prosa.contracts import File
+from prosa.contracts import File, Turn
 
 MEGABYTE: Final = 1024 * 1024
 MAX_FILES: Final = 6
@@ -26,6 +27,7 @@ MAX_FILES: Final = 6
 MAX_TOTAL: Final = 14 * MEGABYTE
 """Bytes of all files of one turn: base64 makes them a third more, and Gemini takes requests of 20 MB."""
 MAX_PDF: Final = 10 * MEGABYTE
+READING_SECONDS: Final = 15.0
 MAX_TEXT: Final = 12_000
 """Characters of a document's text that stand in for it."""
 
@@ -48,6 +50,7 @@ _EYES: Final = {
     "google": _Eyes(frozenset({"image/jpeg", "image/png", "image/webp", "image/heic", "image/heif", _PDF}), MAX_TOTAL),
     "anthropic": _Eyes(_IMAGES | {_PDF}, 5 * MEGABYTE),
 }
+_BLINDED: Final = "[it cannot be read here]"
 _OWN_SERVER: Final = _Eyes(frozenset({"image/jpeg", "image/png"}), 10 * MEGABYTE)
 _NAMES: Final = {"image": "picture", "sticker": "sticker", "audio": "voice note", "video": "video", "document": "file"}
 
@@ -55,10 +58,62 @@ _NAMES: Final = {"image": "picture", "sticker": "sticker", "audio": "voice note"
 @dataclass(frozen=True, slots=True)
 class Sight:
     """``contents`` is what to put after the question, in the files' order: a sentence for each file, and behind it the
-    file itself when the model reads it. ``shown`` counts the files."""
+    file itself when the model reads it. ``shown`` counts the files. ``texts`` is all of it that is text, and the text of the
+    documents shown: what the customer told us by them."""
 
     contents: tuple[str | BinaryContent, ...]
     shown: int
+    texts: tuple[str, ...] = ()
+
+
+async def show(
+    turn: Turn, model: str, messages: Sequence[ModelMessage], *, own_server: bool
+) -> tuple[list[ModelMessage], Sight]:
+    """``messages`` with the files of the turn's question behind its text, as far as ``model`` reads them."""
+    files = [file for line in turn.question for file in line.files]
+    try:
+        async with asyncio.timeout(READING_SECONDS):
+            seen = await asyncio.to_thread(look, files, model=model, own_server=own_server, text_of=turn.document_text)
+    except TimeoutError:
+        told = tuple(_unread(file, "reading it took too long") for file in files)
+        seen = Sight(told, 0, told)
+    return _behind(messages, seen.contents), seen
+
+
+def blinded(messages: Sequence[ModelMessage]) -> list[ModelMessage] | None:
+    """``messages`` with a sentence in the place of each file; None when they hold none."""
+    kept: list[ModelMessage] = []
+    found = False
+    for message in messages:
+        parts: list[ModelRequestPart] = []
+        for part in message.parts if isinstance(message, ModelRequest) else ():
+            if isinstance(part, UserPromptPart) and not isinstance(part.content, str):
+                found = found or any(isinstance(each, BinaryContent) for each in part.content)
+                told = [_BLINDED if isinstance(each, BinaryContent) else each for each in part.content]
+                parts.append(replace(part, content=told))
+            else:
+                parts.append(part)
+        kept.append(replace(message, parts=parts) if isinstance(message, ModelRequest) else message)
+    return kept if found else None
+
+
+def _behind(messages: Sequence[ModelMessage], contents: Sequence[str | BinaryContent]) -> list[ModelMessage]:
+    """The last thing the customer said, with ``contents`` behind its words."""
+    made = list(messages)
+    for place in range(len(made) - 1, -1, -1):
+        message = made[place]
+        if isinstance(message, ModelRequest) and any(isinstance(part, UserPromptPart) for part in message.parts):
+            parts = [
+                replace(part, content=[_words(part.content), *contents]) if isinstance(part, UserPromptPart) else part
+                for part in message.parts
+            ]
+            made[place] = replace(message, parts=parts)
+            break
+    return made
+
+
+def _words(content: str | Sequence[object]) -> str:
+    return content if isinstance(content, str) else str(content[0])
 
 
 def look(
@@ -71,6 +126,7 @@ def look(
     """
     eyes = _eyes(model, own_server=own_server)
     shown: list[tuple[str | BinaryContent, ...]] = []
+    told: list[str] = []
     left = MAX_TOTAL
     count = 0
     for file in reversed(files):  # the newest are the question's
@@ -81,7 +137,10 @@ def look(
         left -= used
         count += used > 0
         shown.append(contents)
-    return Sight(tuple(part for parts in reversed(shown) for part in parts), count)
+        if used and isinstance(pdf := contents[-1], BinaryContent) and pdf.media_type == _PDF:
+            told.append(_text(pdf.data, text_of))
+    contents = tuple(part for parts in reversed(shown) for part in parts)
+    return Sight(contents, count, (*(part for part in contents if isinstance(part, str)), *filter(None, told)))
 
 
 def _eyes(model: str, *, own_server: bool) -> _Eyes | None:
@@ -156,7 +215,7 @@ def _described(file: File, kind: str = "") -> str:
     else:
         noun = _NAMES[family]
     name = " ".join(plain(file.name).split())[:80].replace("[", "(").replace("]", ")")
-    return f"the customer sent a {noun}" + (f" called {name}" if name else "")
+    return f"the customer sent a {noun} of {file.size} bytes" + (f" called {name}" if name else "")
 
 
 def _unread(file: File, reason: str, kind: str = "") -> str:

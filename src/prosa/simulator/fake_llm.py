@@ -9,7 +9,7 @@ the header ``x-fake-llm`` of a request, or from Python with ``control.next("500"
 ``late-<n>ms`` and ``late-<n>s`` answer late; ``401`` ``429`` ``500`` ``503`` answer that status; ``drop`` hangs up after
 accepting; ``malformed`` answers half a JSON document; ``empty`` answers nothing, ``blank`` white space, ``50k``
 50,000 characters, ``think`` with a leaked thought; ``toolless`` refuses
-requests that offer tools, as small local models do.
+requests that offer tools, and ``blind`` those that show pictures, as small local models do.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from prosa.simulator.wire import HANG_UP, Receive, Request, Response, Scope, Sen
 
 MODELS: Final = ["stub", "gpt-4o-mini", "text-embedding-3-small"]
 _MISCHIEF: Final = re.compile(
-    r"(?:^|-)(?:late-(?P<late>\d+)(?P<unit>ms|s)|(?P<status>401|429|500|503)|(?P<way>drop|malformed|empty|blank|50k|think|toolless))(?=-|$)"
+    r"(?:^|-)(?:late-(?P<late>\d+)(?P<unit>ms|s)|(?P<status>401|429|500|503)|(?P<way>drop|malformed|empty|blank|50k|think|toolless|blind))(?=-|$)"
 )
 _GEMINI: Final = re.compile(
     r"/v1(?:beta|alpha)?/models/(?P<model>[^/:]+):(?P<verb>generateContent|streamGenerateContent|embedContent|batchEmbedContents)$"
@@ -122,6 +122,8 @@ async def _answer(request: Request) -> Response:
         answer, say = await _misbehave(mischief, error)
         if "-toolless" in mischief and body.get("tools"):
             raise BadInput(f"{model} does not support tools")  # noqa: TRY301
+        if "-blind" in mischief and b'"image_url"' in request.body:
+            raise BadInput(f"{model} does not support image input")  # noqa: TRY301
         if answer is None:
             answer = _gemini(request, body, model, match["verb"], say) if match else _openai(request, body, model, say)
     except BadInput as wrong:

@@ -5,6 +5,7 @@ Shapes as the official SDK's types declare them (``google.genai.types``); the SD
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -33,7 +34,8 @@ def prompt(body: Json) -> Prompt:
     if not isinstance(contents, list) or not all(isinstance(content, dict) for content in contents):
         raise BadInput("'contents' must be a list of contents.")
     turns = [turn for content in contents for turn in _turns(content)]
-    return Prompt(_text(body.get("systemInstruction") or body.get("system_instruction")), tuple(turns))
+    files = tuple(file for content in contents for file in _files(content))
+    return Prompt(_text(body.get("systemInstruction") or body.get("system_instruction")), tuple(turns), files)
 
 
 def error(status: int, message: str) -> Json:
@@ -102,6 +104,24 @@ def _turns(content: Json) -> list[tuple[str, str]]:
     return [*returned, *said]
 
 
+def _files(content: Json) -> list[tuple[str, int]]:
+    """Pictures and documents in one content. Audio is for the double that hears.
+
+    :raises BadInput: one is not base64.
+    """
+    parts = content.get("parts")
+    found: list[tuple[str, int]] = []
+    for part in parts if isinstance(parts, list) else ():
+        given = (part.get("inlineData") or part.get("inline_data")) if isinstance(part, dict) else None
+        mime = str(given.get("mimeType") or given.get("mime_type") or "") if isinstance(given, dict) else ""
+        if given and not mime.startswith("audio/"):
+            try:
+                found.append((mime, len(base64.b64decode(str(given.get("data", "")), altchars=b"-_"))))
+            except ValueError:
+                raise BadInput("The inline data is not base64.") from None
+    return found
+
+
 def _returned(response: Any) -> str:
     """A function's result as text: the strings in it."""
     if isinstance(response, dict):
@@ -117,4 +137,4 @@ def _text(content: Any) -> str:
     parts = content.get("parts") if isinstance(content, dict) else None
     if not isinstance(parts, list):
         return ""
-    return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+    return "\n".join(filter(None, (str(part.get("text", "")) for part in parts if isinstance(part, dict))))

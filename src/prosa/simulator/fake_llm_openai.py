@@ -39,7 +39,9 @@ def responses_prompt(body: Json) -> Prompt:
     asked = _prompt([{"role": "user", "content": given}] if isinstance(given, str) else given, "input")
     told = body.get("instructions")
     return Prompt(
-        "\n".join(part for part in (told if isinstance(told, str) else "", asked.system) if part), asked.turns
+        "\n".join(part for part in (told if isinstance(told, str) else "", asked.system) if part),
+        asked.turns,
+        asked.files,
     )
 
 
@@ -224,9 +226,11 @@ def _prompt(messages: Any, field: str) -> Prompt:
         raise BadInput(f"'{field}' must be a list of messages.")
     system: list[str] = []
     turns: list[tuple[str, str]] = []
+    files: list[tuple[str, int]] = []
     for message in messages:
         if not isinstance(message, dict):
             raise BadInput(f"Every item of '{field}' must be an object.")
+        files += _files(message.get("content"))
         text = _text(message.get("content"))
         role = message.get("role")
         if role in {"system", "developer"}:
@@ -235,14 +239,48 @@ def _prompt(messages: Any, field: str) -> Prompt:
             turns.append(("tool", _text(message.get("output"))))
         elif role in {"user", "assistant", "tool"}:
             turns.append((role, text))
-    return Prompt("\n".join(system), tuple(turns))
+    return Prompt("\n".join(system), tuple(turns), tuple(files))
+
+
+def _files(content: Any) -> list[tuple[str, int]]:
+    """Pictures (``image_url``, ``input_image``) and documents (``file``, ``input_file``) of a message, all as data URIs.
+
+    :raises BadInput: one is no data URI, is not base64, or is no file a model takes.
+    """
+    found: list[tuple[str, int]] = []
+    for part in content if isinstance(content, list) else ():
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind in {"image_url", "input_image"}:
+            given = part.get("image_url")
+            given = given.get("url") if isinstance(given, dict) else given
+        elif kind in {"file", "input_file"}:
+            inner = part.get("file") if kind == "file" else part
+            given = inner.get("file_data") if isinstance(inner, dict) else None
+            if not isinstance(inner, dict) or not inner.get("filename"):
+                raise BadInput("Missing required parameter: 'file.filename'.")
+        else:
+            continue
+        uri = (
+            re.fullmatch(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", given or "", re.DOTALL)
+            if isinstance(given, str)
+            else None
+        )
+        wanted = ("image/",) if kind in {"image_url", "input_image"} else ("application/pdf",)
+        if uri is None or not uri[1].startswith(wanted):
+            raise BadInput("Invalid image or file: expected a base64-encoded data URL.")
+        try:
+            found.append((uri[1], len(base64.b64decode(uri[2], validate=True))))
+        except ValueError:
+            raise BadInput("Invalid base64 of an image or file.") from None
+    return found
 
 
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        texts = (str(part.get("text", "")) for part in content if isinstance(part, dict))
+        return "\n".join(filter(None, texts))
     return ""
 
 
