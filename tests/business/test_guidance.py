@@ -138,7 +138,7 @@ def test_where_not_all_fit_the_nearest_stay_and_the_always_kept():
         (5, "relevant", 0.9),
         (2, "relevant", 0.4),
     ]
-    assert {one.rule.number: one.reason for one in made if not one.chosen} == {1: "not_relevant", 4: "channel"}
+    assert {one.rule.number: one.reason for one in made if not one.chosen} == {1: "unrelated", 4: "channel"}
     assert near.asked == [["c", "a", "b", "e"]]
     assert made[1].trace()["score"] == 0.9
 
@@ -155,5 +155,5 @@ def test_of_two_that_exclude_each_other_the_nearer_is_told_alone():
     assert {one.rule.number: (one.reason, one.by) for one in made} == {
         2: ("relevant", 0),
         1: ("excluded", 2),
-        3: ("not_relevant", 0),
+        3: ("unrelated", 0),
     }

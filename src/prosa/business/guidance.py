@@ -85,7 +85,7 @@ class Rule:
 class Choice:
     """What became of a rule. ``reason``: ``always``, ``fits``, ``relevant`` (by its ``score``, where not all fit); left
     out: ``off``, ``not_yet``, ``over``, ``channel``, ``specialist``, ``excluded`` (``by`` says which rule did),
-    ``not_relevant`` (others were nearer to the question), ``budget``."""
+    ``unrelated`` (others were nearer to the question), ``budget``."""
 
     rule: Rule
     chosen: bool
@@ -155,7 +155,7 @@ def choose(
         reason, by = scopes[id(rule)], 0
         if not reason:
             by = next((one.number for one in chosen if _excludes(one, rule, ranked=bool(scores))), 0)
-            full = "not_relevant" if scores else "budget"
+            full = "unrelated" if scores else "budget"
             reason = "excluded" if by else (full if size > left and not rule.always else "")
         if reason:
             made.append(Choice(rule, False, reason, size, by, score))

@@ -9,21 +9,20 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from prosa import conf, sql
-from prosa.business import guidance
 from prosa.channels.inboxes import Inboxes
-from prosa.contracts import ApprovedAnswer, Identity, Line, Passage, Turn
-from prosa.conversations import hearing, topics
+from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
+from prosa.conversations import casting, hearing, sessions, topics
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
-from prosa.knowledge import search
+from prosa.knowledge import fusion, search
 from prosa.postgres.connections import Connection, Pool, fetch_all, fetch_one
 
 queries = sql.load(__file__, "begin.sql")
 
-HISTORY_LINES = 60
+HISTORY_LINES = sessions.MOST_LINES
 MOST_WAITING = 1000
 """Unanswered messages one turn takes up; what is beyond them gets the next one."""
-CARRIED_OUT = frozenset({"bring_in_person", "send_options"})
+CARRIED_OUT = frozenset({"bring_in_person", "send_options", "remember", "resolve"})
 """Of an agent's proposals, those that ``finish`` acts on."""
 MOST_PASSAGES = 6
 """Passages of the business's knowledge one search gives the agent."""
@@ -60,14 +59,16 @@ class Context:
     verdict: gate.Verdict
     started: datetime
     clock: float = field(default_factory=time.perf_counter)
-    weighed: tuple[guidance.Choice, ...] = ()
-    """Every conditional guideline, with why it was told or left out."""
+    cast: casting.Cast | None = None
+    """Which specialist answers, and every conditional guideline with why it was told or left out."""
     hold: float | None = None
     """Seconds to wait for files of these messages; None = go on."""
     voice: tuple[str, str, str] = ("never", "", "")
     """When the business speaks its replies, in which voice, and its own words that ask for it."""
     spent: list[ledger.Entry] = field(default_factory=list)
     """What models did for this turn so far, also when its draft is dropped."""
+    talk: sessions.Talk = field(default_factory=sessions.Talk)
+    """What of the past the turn reads, and what is to be done about it."""
 
 
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context | None:
@@ -77,13 +78,20 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context |
         row = await fetch_one(connection, queries.context, {"conversation_id": conversation_id})
         if row is None:
             return None
+        (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
+         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed, voice, strict_topics,
+         specialist, contact_id, team, memory) = row  # fmt: skip
+        kept = sessions.read(memory)
         lines = await fetch_all(
             connection,
             queries.lines,
-            {"conversation_id": conversation_id, "history": HISTORY_LINES, "most": MOST_WAITING},
+            {
+                "conversation_id": conversation_id,
+                "history": HISTORY_LINES,
+                "most": MOST_WAITING,
+                "after": kept.after,
+            },
         )
-    (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-     request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed, voice, strict_topics) = row  # fmt: skip
     files = {row[0]: hearing.arrived(row[7], row[8]) for row in lines if row[5]}
     waiting = sorted(
         (
@@ -111,15 +119,20 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context |
     verdict = gate.judge(standing)
     now = datetime.now(ZoneInfo(timezone))
     spent: list[ledger.Entry] = []
-    weighed = guidance.choose(rules, now, inbox.kind if inbox else "")
+    talk = sessions.talk(
+        kept, history, [each.line for each in waiting], locale=locale, unknown=words(locale)["unknown"], allowed=history_tokens,
+        models=(model or settings.model, *filter(None, map(str.strip, fallbacks.split(",")))), told=guidelines,
+    )  # fmt: skip
     turn = Turn(
         business_name=business,
         locale=locale,
         channel=inbox.kind if inbox else "",
-        question=tuple(each.line for each in waiting),
+        question=talk.question,
         now=now,
-        history=tuple(history),
-        guidelines=guidance.compose(guidelines, weighed),
+        history=talk.history,
+        summary=talk.summary,
+        facts=talk.facts,
+        guidelines=guidelines,
         guideline_version=version,
         customer_name=customer,
         model=model or settings.model,
@@ -130,17 +143,20 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context |
         turn_deadline=float(turn_deadline),
         words=words(locale),
         approved=_approved(pool, business_id),
-        passages=_passages(pool, business_id) if informed else None,
+        passages=_passages(pool, business_id, free=verdict.step in gate.FREE) if informed else None,
         proposals=CARRIED_OUT,
         document_text=hearing.document_text,
         strict=topics.strict(strict_topics),
         spent=lambda name, usage: spent.append(ledger.Entry(name, usage)),
     )
+    caller = Caller(business_id, conversation_id, contact_id, turn.channel, turn.identity, turn.customer_number, locale)
+    normal = verdict.step is gate.Step.NORMAL
+    cast = casting.cast(turn, caller, team or (), specialist, rules, own_models=normal)
     return Context(
         conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
-        timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), gate.apply(turn, verdict, standing),
-        standing, verdict, started, clock, weighed, spent=spent,
-        hold=hearing.hold([each.missing for each in files.values()]), voice=tuple(voice),
+        timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), gate.apply(cast.turn, verdict, standing),
+        standing, verdict, started, clock, cast, spent=spent,
+        hold=hearing.hold([each.missing for each in files.values()]), voice=tuple(voice), talk=talk,
     )  # fmt: skip
 
 
@@ -152,10 +168,9 @@ def _approved(pool: Pool, business_id: int) -> Callable[[str], Awaitable[Sequenc
     return look_up
 
 
-def _passages(pool: Pool, business_id: int) -> Callable[[str], Awaitable[Sequence[Passage]]]:
+def _passages(pool: Pool, business_id: int, *, free: bool) -> Callable[[str], Awaitable[Sequence[Passage]]]:
     async def look_up(text: str) -> Sequence[Passage]:
-        async with pool.connection() as connection:
-            return await search.passages(connection, business_id, text, MOST_PASSAGES)
+        return await fusion.passages(pool, business_id, text, MOST_PASSAGES, free=free)
 
     return look_up
 

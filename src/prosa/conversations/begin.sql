@@ -9,12 +9,20 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        CASE WHEN num_nonnulls(l.conversation_soft, l.conversation_hard, l.turn_soft, l.turn_hard) > 0 THEN
            (SELECT ARRAY[sum(t.cost), max(t.cost)] FROM prosa_conversations_turn t WHERE t.conversation_id = c.id) END,
        EXISTS (SELECT FROM prosa_knowledge_chunk n WHERE n.business_id = b.id),
-       ARRAY[b.voice_replies, b.voice, b.voice_words], b.strict_topics
+       ARRAY[b.voice_replies, b.voice, b.voice_words], b.strict_topics,
+       c.specialist, c.contact_id,
+       (SELECT jsonb_agg(jsonb_build_array(s.name, s.about, s.instructions, s.keywords, s.model) ORDER BY s.position, s.id)
+        FROM prosa_business_specialist s WHERE s.business_id = b.id AND s.active),
+       jsonb_build_object('contact', c.contact_id, 'since', c.context_from, 'words', b.reset_words, 'summary', sm.text, 'through', sm.through_id,
+           'silence', b.session_length * CASE b.session_unit WHEN 'hours' THEN 1 WHEN 'days' THEN 24 ELSE 168 END,
+           'facts', (SELECT jsonb_agg(f.text || ' (' || to_char(f.created_at, 'YYYY-MM-DD') || ')' ORDER BY f.id) FROM prosa_contacts_fact f
+                     WHERE f.contact_id = c.contact_id AND f.business_id = c.business_id AND (f.expires_at IS NULL OR f.expires_at > now())))
 FROM prosa_conversations_conversation c
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 JOIN prosa_business_business b ON b.id = c.business_id
 LEFT JOIN prosa_business_guideline g ON g.business_id = b.id
 LEFT JOIN prosa_costs_budget l ON l.business_id = b.id
+LEFT JOIN prosa_conversations_summary sm ON sm.conversation_id = c.id AND sm.purpose = 'history'
 CROSS JOIN LATERAL prosa_costs_standing(b.id) AS k(standing)
 WHERE c.id = %(conversation_id)s
 
@@ -30,7 +38,7 @@ WHERE c.id = %(conversation_id)s
  WHERE conversation_id = %(conversation_id)s AND pending ORDER BY id LIMIT %(most)s)
 UNION ALL
 (SELECT id, author, kind, text, sent_at, false, NULL, NULL, NULL FROM prosa_conversations_message
- WHERE conversation_id = %(conversation_id)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
+ WHERE conversation_id = %(conversation_id)s AND id > %(after)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
    AND kind NOT IN ('reaction', 'system', 'revoke')
  ORDER BY id DESC LIMIT %(history)s)
 

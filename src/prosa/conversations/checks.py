@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from prosa.contracts import Finding
+from prosa.conversations import offers
 from prosa.conversations.models import Conversation, Dispatch, Message, State, WebhookEvent
 from prosa.hookspecs import hookimpl
 
@@ -79,4 +80,5 @@ def doctor_checks() -> Iterable[Finding]:
                 _("Take the conversations, or give them back to the assistant."),
             )
         )
+    findings += offers.findings()
     return findings or [Finding("ok", _("conversations"), _("Nothing stands still."))]

@@ -15,7 +15,7 @@ from prosa import sql
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import OutboundMessage, Reply, TurnResult
-from prosa.conversations import ownership, trace
+from prosa.conversations import casting, intents, ownership, trace
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
 from prosa.conversations.dispatch import RELEASED, Claim, Release
 from prosa.conversations.models import State
@@ -97,6 +97,8 @@ class Finish:
                     "more": outcome in ("answered", "silent") and len(context.waiting) >= MOST_WAITING,
                 },
             )
+            if row is not None:
+                await intents.carry_out(connection, context, result, outcome, row[0], row[2])
         if said:
             self._wake()
         log.info(
@@ -210,10 +212,11 @@ def _record(
             {
                 **(result.trace if result else {}),
                 "budget": gate.trace(context.verdict, context.standing),
-                "rules": [choice.trace() for choice in context.weighed],
+                "rules": casting.rules(context.cast, result) if context.cast else [],
                 **trace.decided(context, result, outcome),
             }
         ),
         "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),
         "error": sql.clean(result.error if result else "").decode(),
+        **casting.left(context.cast, result, outcome),
     }

@@ -34,12 +34,18 @@ WITH booked AS MATERIALIZED (
     SELECT %(conversation_id)s, 2, now() FROM said LIMIT 1
     ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), dead_at = NULL,
         attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END
+), stationed AS (
+    UPDATE prosa_conversations_conversation SET specialist = %(specialist)s::text
+    WHERE id = %(conversation_id)s AND %(specialist)s::text <> ''
+), passed_on AS (
+    INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+    SELECT %(conversation_id)s, %(business_id)s, 'passed_on', 'bot', %(transfer)s::jsonb WHERE %(transfer)s::jsonb IS NOT NULL
 ), released AS (
     UPDATE prosa_conversations_dispatch
     SET owner = NULL, attempts = 0, superseded = 0, last_error = '', run_at = coalesce(run_at, CASE WHEN %(more)s THEN now() END)
     WHERE id = %(dispatch_id)s AND %(release)s
 )
-SELECT turn.id, pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text) FROM turn
+SELECT turn.id, pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text), (SELECT max(id) FROM said) FROM turn
 
 -- name: settle
 -- Messages nobody needs to answer any more (too old, or of a blocked contact), with a line on the timeline.

@@ -87,6 +87,7 @@ class Conversation(models.Model):
     state = models.CharField(_("state"), max_length=16, choices=State, db_default=State.BOT)
     state_at = models.DateTimeField(_("in this state since"), db_default=Now())
     epoch = models.IntegerField(_("ownership epoch"), db_default=0)
+    specialist = models.CharField(_("specialist"), max_length=40, blank=True, db_default="")
     unread = models.IntegerField(_("unread"), db_default=0)
     last_inbound_at = models.DateTimeField(_("customer wrote last"), null=True, blank=True)
     last_inbound_id = models.BigIntegerField(db_default=0)

@@ -167,6 +167,7 @@ def _happened(event: Event, people: dict[str, str]) -> str:
         "reopened": _("re-opened"),
         "opened": _("opened"),
         "not_answered": _("left unanswered"),
+        "passed_on": _("passed on to a specialist"),
     }.get(event.kind, event.kind.replace("_", " "))
     who = people.get(event.actor) or {
         "customer": _("Customer"),
@@ -176,6 +177,8 @@ def _happened(event: Event, people: dict[str, str]) -> str:
     }.get(event.actor, event.actor)
     data: Any = event.data
     reason = data.get("reason") if isinstance(data, dict) else ""
+    if event.kind == "passed_on" and isinstance(data, dict):
+        reason = f"{data.get('from')} → {data.get('to')}" + (f": {reason}" if reason else "")
     reason = {
         "keyword": _("asked for a person"),
         "turn_failed": _("the answer failed too often"),

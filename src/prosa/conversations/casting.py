@@ -1,0 +1,116 @@
+"""Who answers a turn: which specialist, with which rules and tools; and what is kept of that when the answer is sent.
+
+No model is asked. The specialist a conversation has answers on; where it has none, the customer's words choose one,
+else the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from prosa.agents import memory, offline, specialists
+from prosa.business import guidance
+from prosa.contracts import Caller, Json, Specialist, Tool, Turn, TurnResult
+from prosa.conversations import offers, relevance
+
+FEW_WORDS = 4
+"""A question as short as this ("e o frete?") is read together with what the customer wrote before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The turn as its specialist answers it. ``weighed``: every rule for each specialist, with why it was told or not.
+
+    ``keep``: the specialist's name, when the conversation is to stay with it from this answer on.
+    """
+
+    turn: Turn
+    weighed: dict[str, tuple[guidance.Choice, ...]] = field(default_factory=dict)
+    keep: str = ""
+
+
+def cast(
+    turn: Turn, caller: Caller, rows: Sequence[Sequence[str]], current: str, rules: Sequence[Any], *, own_models: bool
+) -> Cast:
+    """Give a turn to a specialist.
+
+    ``rows``: the active ones in order, each (name, about, instructions, keywords, model). ``current`` is who has the
+    conversation, if anybody. ``turn.guidelines`` is the whole text, to which each one's rules are added. Where money is
+    being saved they do not bring ``own_models``.
+    """
+    near = relevance.to(_asked(turn))
+    tools = offers.made(caller)
+    weighed: dict[str, tuple[guidance.Choice, ...]] = {}
+
+    def ruled(name: str) -> str:
+        weighed[name] = guidance.choose(rules, turn.now, turn.channel, specialist=name, relevance=near)
+        return guidance.compose(turn.guidelines, weighed[name])
+
+    if not rows:
+        played = replace(turn, guidelines=ruled(""), tools=(*turn.tools, *(tool for _, tool in tools)))
+        return Cast(played, weighed)
+    shared = tuple(tool for offer, tool in tools if not offer.specialists)
+    turn_ = replace(turn, tools=(*turn.tools, *shared))
+    if len(rows) == 1:  # its own words only: of being one among others there is nothing to tell
+        name, _about, instructions, _keywords, model = rows[0]
+        alone = replace(
+            turn_,
+            specialist=name,
+            role=instructions,
+            guidelines=ruled(name),
+            tools=(*turn_.tools, *_own(tools, name)),
+            model=(own_models and model) or turn.model,
+        )
+        return Cast(alone, weighed)
+    everyone = tuple(
+        specialists.complete(
+            Specialist(name, about, instructions, "", _own(tools, name), "", _words(keywords))
+        )
+        for name, about, instructions, keywords, _ in rows
+    )
+    everyone = tuple(
+        replace(each, guidelines=ruled(each.name), model=(row[4] or turn.model) if own_models else "")
+        for each, row in zip(everyone, rows, strict=True)
+    )
+    known = {each.name: each for each in everyone}
+    chosen = current if current in known else specialists.triage(memory.question(turn.question), everyone)
+    played = specialists.played(replace(turn_, specialists=everyone), known[chosen] if chosen else everyone[0])
+    told = bool(chosen) or not offline.greets(turn)
+    return Cast(played, weighed, played.specialist if told and played.specialist != current else "")
+
+
+def left(found: Cast | None, result: TurnResult | None, outcome: str) -> dict[str, Any]:
+    """For ``finish``: who has the conversation from now on, and the line about it. Nothing unless the answer is sent."""
+    if found is None or result is None or outcome != "answered":
+        return {"specialist": "", "transfer": None}
+    moved = result.transfer
+    line = {"from": moved.origin, "to": moved.to, "reason": moved.reason} if moved else None
+    return {
+        "specialist": moved.to if moved else found.keep,
+        "transfer": json.dumps(line) if line else None,
+    }
+
+
+def rules(found: Cast, result: TurnResult | None) -> list[Json]:
+    """For the trace: every rule as it stood for whoever answered."""
+    name = result.transfer.to if result is not None and result.transfer else found.turn.specialist
+    return [choice.trace() for choice in found.weighed.get(name, ())]
+
+
+def _own(tools: Sequence[tuple[Any, Tool]], name: str) -> tuple[Tool, ...]:
+    return tuple(tool for offer, tool in tools if name in offer.specialists)
+
+
+def _words(keywords: str) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip() for word in keywords.replace("\n", ",").split(","))))
+
+
+def _asked(turn: Turn) -> str:
+    asked = memory.question(turn.question)
+    if len(asked.split()) > FEW_WORDS:
+        return asked
+    before = next((line.text for line in reversed(turn.history) if line.author == "customer"), "")
+    return f"{before[:500]}\n{asked}"
