@@ -45,12 +45,12 @@ def prosa(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProces
 class Installation:
     """Its output is in ``out`` and ``err`` of the data dir's parent; ``stop`` is Ctrl-C."""
 
-    def __init__(self, folder: Path, port: int | None = None, **more: str) -> None:
+    def __init__(self, folder: Path, port: int | None = None, *options: str, **more: str) -> None:
         self.folder, self.port = folder, port or free_port()
         self.out, self.err = folder / "out.txt", folder / "err.txt"
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "prosa", "up", "--port", str(self.port), "--data-dir", str(folder / "var")],
+                [sys.executable, "-m", "prosa", "up", "--port", str(self.port), "--data-dir", str(folder / "var"), *options],
                 cwd=folder, env=environment(**more), stdout=out, stderr=err, stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
         self.until(lambda: "Ctrl-C stops everything" in self.said(), "the welcome")

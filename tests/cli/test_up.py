@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,31 @@ def test_a_server_that_cannot_start_ends_the_command(data_dir):
     assert ended.returncode == 1
     assert "The web process does not start (exit code 1). What it said is above." in ended.stdout
     assert not (data_dir / "var" / "postgres" / "postmaster.pid").exists()
+
+
+def test_a_double_stands_in_for_a_model(data_dir):
+    running = Installation(data_dir, None, "--double")
+    try:
+        assert "The model is a double" in running.said()
+        running.until(running.ready, "readiness")
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{running.port}/seller/bot/",
+            json.dumps({"msg": "Oi, quanto custa o difusor de varetas?", "user_id": "double-1"}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  our own server
+            said = json.load(answer)
+        assert "R$ 89,00" in said["response"]
+        assert running.stop() == 0
+    finally:
+        running.process.kill()
+
+
+def test_a_double_takes_no_models_place(data_dir):
+    refused = prosa(
+        "up", "--double", "--data-dir", str(data_dir / "var"), "--port", str(free_port()), cwd=data_dir,
+        PROSA_MODEL="openai-chat:x", OPENAI_API_KEY="none",
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "PROSA_MODEL is openai-chat:x" in refused.stderr
+    assert "Traceback" not in refused.stderr

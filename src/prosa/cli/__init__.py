@@ -72,12 +72,15 @@ def up(
     port: Port = None,
     data_dir: DataDir = None,
     no_demo: Annotated[bool, NO_DEMO] = False,  # noqa: FBT002
+    double: Annotated[  # noqa: FBT002
+        bool, typer.Option("--double", help="The simulator's double stands in for a model: try everything with no key.")
+    ] = False,
 ) -> None:
     """Start everything: PostgreSQL, web, worker. Ctrl-C stops it all in good order."""
     from prosa.cli.up import up as run
 
     _environment(host, port, data_dir)
-    raise typer.Exit(run(demo=not no_demo))
+    raise typer.Exit(run(demo=not no_demo, double=double))
 
 
 @app.command()

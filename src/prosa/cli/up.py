@@ -27,6 +27,7 @@ from typing import IO, Any
 from rich.console import Console
 
 from prosa.cli.boot import EVERYWHERE, PARENT, loopback, only_one
+from prosa.errors import ConfigurationError
 from prosa.postgres.embedded import Cluster
 
 DRAIN_S = 30.0
@@ -37,8 +38,10 @@ HEALTHY_AFTER_S = 60.0
 """A child that lived this long starts again with the shortest delay."""
 
 
-def up(*, demo: bool) -> int:
+def up(*, demo: bool, double: bool = False) -> int:
     """Run everything in the foreground. Returns the exit code.
+
+    ``double``: the simulator's double stands in for the models, so that all of it can be tried with no key.
 
     :raises ConfigurationError: something must be put right first; the message says what.
     """
@@ -51,12 +54,37 @@ def up(*, demo: bool) -> int:
     with only_one(Path(ready["data_dir"])):
         if loopback(ready["host"]):
             environment.setdefault("PROSA_DEVELOPMENT", "1")
+        if double:
+            environment |= _double(ready)
         children = [Child("web", environment), Child("worker", environment)]
         try:
             code = _keep_alive(console, children, signals, ready)
         finally:
             _stop(console, children, signals, ready)
     return code
+
+
+def _double(ready: dict[str, Any]) -> dict[str, str]:
+    """What makes the children ask the simulator's double instead of a model.
+
+    :raises ConfigurationError: a model is set already, or the simulator does not run here.
+    """
+    if ready["model"] != "offline":
+        raise ConfigurationError(
+            f"PROSA_MODEL is {ready['model']}, and --double would stand in its place.\nLeave out the one or the other."
+        )
+    if not loopback(ready["host"]):
+        raise ConfigurationError(
+            "The double answers this machine only, and Prosa listens to others.\nUse --double with --host 127.0.0.1."
+        )
+    ready["model"] = "double"
+    return {
+        "PROSA_MODEL": "openai-chat:double",
+        "PROSA_TRANSCRIPTION_MODEL": "openai:double",
+        "PROSA_SPEECH_MODEL": "openai:double",
+        "OPENAI_BASE_URL": f"http://127.0.0.1:{ready['port']}/simulator/openai/v1",
+        "OPENAI_API_KEY": "none",
+    }
 
 
 @dataclass
@@ -195,7 +223,13 @@ def _welcome(console: Console, ready: dict[str, Any]) -> None:
         console.print(f"  [bold]{'Administrator':<28}[/bold] {ready['admin']}", soft_wrap=True)
     if ready["model"] == "offline":
         console.print(
-            "  No model is set: approved answers only. Set PROSA_MODEL and its key to change that.", soft_wrap=True
+            "  No model is set: approved answers and documents word by word. Set PROSA_MODEL and its key to change that, or try --double.",
+            soft_wrap=True,
+        )
+    elif ready["model"] == "double":
+        console.print(
+            "  The model is a double: it thinks little, hears what it wants and speaks silence, but all the rest is real.",
+            soft_wrap=True,
         )
     console.print("  Ctrl-C stops everything.\n")
 
