@@ -31,6 +31,7 @@ from prosa.conversations.entrance import Entrance, entrance
 from prosa.conversations.keys import Caller
 from prosa.conversations.problems import CONTENT_TYPE, Problem
 from prosa.conversations.receiver import Unavailable
+from prosa.conversations.trace import Trace
 from prosa.errors import NotAllowed, SlowDown
 
 MAX_BODY = conf.MEGABYTE
@@ -247,6 +248,26 @@ async def look(request: HttpRequest, message_id: int) -> HttpResponse:
     """The same shape; with ``Prefer: wait=N`` it waits for the answer."""
     door = await entrance()
     return await _look(request, door, await keys.caller(door, keys.presented(request)), message_id, "prosa_api:message")
+
+
+@api.get(
+    "/turns/{int:turn_id}",
+    response={200: Trace} | REFUSALS,
+    openapi_extra={"security": QUESTION["security"]},
+    operation_id="explain",
+    summary="Why a reply is what it is",
+)
+async def explain(request: HttpRequest, turn_id: int) -> HttpResponse:
+    """The trace of a turn, by the ``turn_id`` of an answer."""
+    door = await entrance()
+    who = await keys.caller(door, keys.presented(request))
+    keys.pace(who)
+    found = await asking.explain(door, who.inbox, turn_id) if turn_id < 2**63 else None
+    if found is None:
+        raise Problem(404, "This key's inbox has no such turn.")
+    response = HttpResponse(found.model_dump_json(), content_type="application/json")
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @seller.post("/bot", response=ASKED)

@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 
 from prosa import realtime, sql
 from prosa.contracts import Identity, InboundMessage, InboxConfig, Json
+from prosa.conversations import trace
 from prosa.conversations.entrance import Entrance
 from prosa.conversations.inbound import Arrival
 from prosa.conversations.models import State
 from prosa.conversations.receiver import Unavailable
+from prosa.conversations.trace import Trace
 from prosa.errors import NotAllowed
 from prosa.postgres.connections import fetch_all, fetch_one
 
@@ -121,6 +123,19 @@ async def look(door: Entrance, inbox: InboxConfig, message_id: int) -> Answer | 
         return Answer(conversation_id, message_id, with_people, settled=True, replies=replies)
     # Not pending and without a turn: it needs no answer of the bot (a person wrote, the contact is blocked).
     return Answer(conversation_id, message_id, WAITING if pending else ANSWERED, settled=not pending, replies=replies)
+
+
+async def explain(door: Entrance, inbox: InboxConfig, turn_id: int) -> Trace | None:
+    """Why a reply of this inbox is what it is; None when it has no such turn."""
+    async with door.connection() as connection:
+        row = await fetch_one(connection, queries.turn, {"inbox_id": inbox.id, "turn_id": turn_id})
+    if row is None:
+        return None
+    turn, cost, started_at, finished_at, messages = row
+    return trace.read(
+        {**turn, "cost": cost, "started_at": started_at, "finished_at": finished_at},
+        (messages or [])[: 2 * trace.MOST_ROWS],
+    )
 
 
 async def wait(door: Entrance, inbox: InboxConfig, asked: Asked, seconds: float) -> Answer | None:

@@ -24,6 +24,11 @@ SHAPE = 1
 MOST_ROWS = 200
 MOST_TEXT = 4_000
 MOST_MORE = 20_000
+ORDER = {
+    name: place
+    for place, name in enumerate(("queue", "begin", "media", "approved", "prompt", "model", "", "finish", "total"))
+}
+"""Of the stages; those it does not name come after the model's."""
 
 
 class Said(BaseModel):
@@ -306,10 +311,12 @@ def _passage(row: Json) -> Passage:
 
 
 def _stages(value: Any) -> list[Stage]:
+    """In the order of their happening: stored JSON has none."""
     found = [
         (_text(name).removesuffix("_ms"), _number(took)) for name, took in list(_mapping(value).items())[:MOST_ROWS]
     ]
-    return [Stage(name=name, ms=took) for name, took in found if took is not None]
+    made = [Stage(name=name, ms=took) for name, took in found if took is not None]
+    return sorted(made, key=lambda stage: (ORDER.get(stage.name, len(ORDER) - 2), stage.name))
 
 
 def _budget(row: Json) -> Budget:
