@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
@@ -27,9 +28,11 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.utils import connector_params
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 
+from prosa.postgres.connections import Connection
+
 log = logging.getLogger(__name__)
 
-CHORES = ("prosa.conversations.missed", "prosa.conversations.retention", "prosa.knowledge.filling")
+CHORES = ("prosa.conversations.missed", "prosa.conversations.retention", "prosa.conversations.summaries", "prosa.knowledge.filling")
 """Modules that hold chores; the worker imports them."""
 
 STALLED_AFTER = 40.0
@@ -37,6 +40,11 @@ STALLED_AFTER = 40.0
 
 REST_S = 2.0
 """Before the worker starts again after it lost the database."""
+
+_DEFER = """
+SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(%(queue)s, %(name)s, %(priority)s, NULL, %(key)s, %(arguments)s::jsonb, NULL)::procrastinate_job_to_defer_v1])
+WHERE NOT EXISTS (SELECT FROM procrastinate_jobs WHERE queueing_lock = %(key)s AND status = 'todo')
+"""
 
 Parameters = ParamSpec("Parameters")
 Result_co = TypeVar("Result_co", covariant=True)
@@ -93,6 +101,24 @@ def defer_once(deferred: Chore[Any, Any], key: str, /, **arguments: Any) -> bool
     except AlreadyEnqueued:
         return False
     return True
+
+
+async def defer_within(connection: Connection, deferred: Chore[Any, Any], key: str, /, **arguments: Any) -> None:
+    """:func:`defer_once` on a connection that is not Django's, in its transaction.
+
+    The caller holds a lock that everybody who defers under this ``key`` takes: two at once would clash.
+    """
+    task = cast("Any", deferred)
+    await connection.execute(
+        _DEFER,
+        {
+            "queue": task.queue,
+            "name": task.name,
+            "priority": task.priority,
+            "key": key,
+            "arguments": json.dumps(arguments),
+        },
+    )
 
 
 async def run_worker(concurrency: int = 4) -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+from genai_prices.data_snapshot import get_snapshot
 
 from prosa.contracts import Line
 
 MAX_QUESTION = 12_000
 """Characters of one question the model reads. More is no question; its beginning and its end are kept."""
 
+RESERVE_TOKENS = 8_000
+"""Of a model's window, what history may never take: our rules, the tools and their results, the answer."""
+
 _LINE_OVERHEAD = 4  # tokens a message costs beyond its text, in the chat formats we know
+_FENCE = re.compile(r"<(?=\s*/?\s*data\b)", re.IGNORECASE)
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -35,6 +42,30 @@ def tokens(text: str) -> int:
     About 3.5 bytes a token: bytes, because scripts and emoji that tokenizers know badly are also long in UTF-8.
     """
     return len(text.encode("utf-8", "surrogatepass")) * 2 // 7 + 1
+
+
+def fenced(text: str) -> str:
+    """A stranger's text between marks it cannot write itself."""
+    return f"<data>\n{_FENCE.sub('‹', text)}\n</data>"
+
+
+@lru_cache(maxsize=256)
+def window(name: str) -> int | None:
+    """Tokens a model reads at most, where the catalogue of prices knows it; None for others, and for ``offline``.
+
+    :param name: ``provider:model``.
+    """
+    try:
+        _, known = get_snapshot().find_provider_model(name.partition(":")[2], None, None, None)
+    except LookupError:
+        return None
+    return known.context_window
+
+
+def room(allowed: int, models: Iterable[str], told: str) -> int:
+    """Tokens of history that fit each of ``models`` beside ``told`` (which is never trimmed), at most ``allowed``."""
+    windows = [size for size in map(window, models) if size]
+    return max(0, min([allowed, *(size - RESERVE_TOKENS - tokens(told) for size in windows)]))
 
 
 def recall(history: Sequence[Line], budget: int) -> Memory:

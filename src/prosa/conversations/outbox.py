@@ -25,6 +25,7 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.channels.inboxes import queries as inbox_queries
 from prosa.contracts import Attachment, InboxConfig, OutboundMessage, Sent
+from prosa.conversations import intents
 from prosa.conversations.begin import address
 from prosa.conversations.dispatch import Claim, Release, backoff
 from prosa.conversations.inbound import TRACKER
@@ -90,6 +91,7 @@ class Outbox:
                 rows = await fetch_all(connection, queries.queue, {"conversation_id": claim.conversation_id})
                 to = await address(connection, claim.conversation_id) if rows else ()
             if not rows:
+                await intents.close(self._pool, claim.conversation_id)
                 return Release()
             inbox = self._inboxes.get(rows[0][10])
             if inbox is None:
@@ -145,7 +147,7 @@ class Outbox:
                     "burst": burst, "window": provider.window.total_seconds() if provider.window else 0,
                 },
             )  # fmt: skip
-        verdict, wait = row or ("gone", 0.0)
+        verdict, wait, closes = row or ("gone", 0.0, False)
         if verdict == "wait":
             return Release(again_in=wait)
         if verdict != "sending":
@@ -170,6 +172,8 @@ class Outbox:
             await asyncio.shield(self._end(outgoing, "unconfirmed", error="Cut off while sending."))
             raise
         await self._accepted(inbox, outgoing, sent)
+        if closes:
+            await intents.close(self._pool, conversation_id)
         return None
 
     async def _accepted(self, inbox: InboxConfig, outgoing: _Outgoing, sent: Sent) -> None:

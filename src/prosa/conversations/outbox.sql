@@ -15,7 +15,7 @@ ORDER BY m.id LIMIT 50
 -- May it leave? verdict: sending, withdrawn (a person took over), or failed with a code of ours. wait: seconds until the
 -- pair's pace allows it; nothing is changed then. pace and burst in seconds; 0 = no limit. window in seconds; 0 = none.
 WITH c AS MATERIALIZED (
-    SELECT c.id, c.epoch, c.last_inbound_at, c.pace_at, ct.opted_out_at, ct.blocked_at,
+    SELECT c.id, c.epoch, c.last_inbound_at, c.pace_at, c.closing_id, ct.opted_out_at, ct.blocked_at,
            greatest(0, extract(epoch FROM c.pace_at - now())::float8 - %(burst)s) AS wait
     FROM prosa_conversations_conversation c JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
     WHERE c.id = %(conversation_id)s FOR NO KEY UPDATE OF c
@@ -42,7 +42,7 @@ WITH c AS MATERIALIZED (
     SELECT %(conversation_id)s, %(business_id)s, 'delivery_failed', 'system', jsonb_build_object('message', %(message_id)s::bigint, 'code', verdict)
     FROM sent WHERE verdict NOT IN ('sending', 'withdrawn')
 )
-SELECT coalesce((SELECT verdict FROM sent), CASE WHEN v.wait > 0 THEN 'wait' ELSE 'gone' END), coalesce(v.wait, 0) FROM verdict v
+SELECT coalesce((SELECT verdict FROM sent), CASE WHEN v.wait > 0 THEN 'wait' ELSE 'gone' END), coalesce(v.wait, 0), v.closing_id = %(message_id)s::bigint FROM verdict v
 
 -- name: end
 -- The result of a send. A receipt may have been faster, so the status only moves forward.

@@ -10,9 +10,10 @@ from typing import Any
 from django.db import connection as django_connection
 from django.db import transaction
 
-from prosa import sql
+from prosa import queue, sql
 from prosa.channels import inboxes
 from prosa.contracts import Identity, IdentityChange, InboxConfig, Notice, Takeover
+from prosa.conversations import summaries
 from prosa.conversations.states import SETTLES, Move, arrows
 from prosa.errors import NotAllowed
 from prosa.postgres.connections import Connection, fetch_one
@@ -45,6 +46,10 @@ async def move(
     :returns: the new state and epoch, or None when the event does not apply in the state the conversation is in.
     """
     row = await fetch_one(connection, queries.move, _parameters(conversation_id, event, actor, data))
+    if row is not None and event is Move.HAND_OFF:  # every way to people comes through here
+        await queue.defer_within(
+            connection, summaries.tell_handoff, f"handoff:{conversation_id}", conversation_id=conversation_id
+        )
     return (row[0], row[1]) if row else None
 
 

@@ -65,7 +65,7 @@ class Turns:
             if not context.waiting:
                 return Release()
             context = replace(
-                context, turn=replace(context.turn, question=tuple(each.line for each in context.waiting))
+                context, turn=replace(context.turn, question=tuple(each.line for each in context.waiting if each.id > context.talk.reset))
             )
         if context.hold is not None:
             return Release(again_in=context.hold)
@@ -83,12 +83,17 @@ class Turns:
         async with presence.typing(self._client, inbox, context.to, context.waiting[-1].provider_id):
             if any(asks_for_person(each.line.text) for each in context.waiting):
                 return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
+            afresh = Reply(words(context.locale)["forgotten" if context.talk.forget else "afresh"])
+            if context.talk.reset and not context.turn.question:
+                return TurnResult((afresh,), model="")
             if context.verdict.step is gate.Step.HANDOFF:
                 return _over_budget(context)
             if hearing.unheard_only(context.turn.question):
                 return TurnResult((Reply(words(context.locale)["unheard"]),), model="")
             result = await self._ask(claim, context)
             result = hearing.owned_up(context.turn, result, words(context.locale)) if result else None
+            if result and context.talk.reset:
+                result = replace(result, replies=(afresh, *result.replies))
             # With no model to ask, a question that no approved answer fits is a person's; offering one would only delay it.
             saved = context.verdict.step is gate.Step.APPROVED_ONLY
             return _over_budget(context) if saved and result and result.trace.get("offline") == "unknown" else result

@@ -26,5 +26,7 @@ def words(locale: str) -> dict[str, str]:
             "unseen": _(
                 "I received your file, but I cannot look into it here. Could you tell me in words what it is about?"
             ),
+            "afresh": _("All right, we start afresh. How can we help you?"),
+            "forgotten": _("All right, we start afresh, and I have erased what you had told me to remember. How can we help you?"),
             "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
         }

@@ -11,6 +11,7 @@ from typing import Final
 from prosa.contracts import Json
 
 SEARCH: Final = "search_knowledge"
+_FENCED: Final = re.compile(r"<data>\n(.*?)\n</data>\n?", re.DOTALL)
 _FEEDBACK: Final = "<pyai:"  # pydantic-ai's own remarks travel as the user's words
 
 
@@ -36,6 +37,7 @@ class Prompt:
     def question(self) -> str:
         """The last thing the user said, without lines of our own in brackets."""
         said = next((text for role, text in reversed(self.turns) if _asked(role, text)), "")
+        said = _FENCED.sub("", said)
         return "\n".join(line for line in said.splitlines() if not re.fullmatch(r"\[.*\]", line)).strip()
 
     @property
@@ -87,6 +89,10 @@ def reply(prompt: Prompt) -> str:
 
     After a tool: what it returned, word by word, with the source it stands under.
     """
+    if prompt.system.startswith("Write the summary"):
+        return _summary(prompt)
+    if prompt.system.startswith("Rewrite a message"):
+        return _rewritten(prompt)
     question = prompt.question
     greeting, understood, unknown = _SAY[language(question)]
     heard = " ".join(question.split())
@@ -109,6 +115,36 @@ def calls(prompt: Prompt, tools: Sequence[str]) -> list[Call]:
     if SEARCH in tools and asks and not prompt.results:
         return [Call(SEARCH, {"query": prompt.question[:400]})]
     return []
+
+
+def _data(prompt: Prompt) -> str:
+    return "\n".join(found for role, text in prompt.turns if role == "user" for found in _FENCED.findall(text))
+
+
+def _summary(prompt: Prompt) -> str:
+    """The first and the last thing the customer wrote, and how much there was; a summary so far stays in front."""
+    lines = _data(prompt).splitlines()
+    before = [line.removeprefix("summary so far: ") for line in lines if line.startswith("summary so far: ")]
+    asked = [line.removeprefix("customer: ")[:120] for line in lines if line.startswith("customer: ")]
+    told = [f"O cliente perguntou: “{asked[0]}”."] if asked and not before else []
+    told += [f"Por último: “{asked[-1]}”."] if len(asked) > 1 or (asked and before) else []
+    return " ".join(part[:500] for part in (*before, *told)) or "Nada foi perguntado."
+
+
+def _rewritten(prompt: Prompt) -> str:
+    """The text again: its first sentence where it shall be shorter, else with a greeting of the tone or language."""
+    text = _data(prompt)
+    if "shorter" in prompt.system:
+        return re.split(r"(?<=[.!?])\s+", text)[0]
+    for word, greeting in (
+        ("friendly", "Oi! "),
+        ("formal", "Prezado cliente, "),
+        ("Spanish", "¡Hola! "),
+        ("English", "Hello! "),
+    ):
+        if word in prompt.system:
+            return greeting + text
+    return f"Olá! {text}"
 
 
 def language(text: str) -> str:
