@@ -22,6 +22,11 @@ _WORDS = {
     "unknown": "I do not have that information right now, and I would rather not guess.",
     "offer_person": "Shall I bring in a person of the team?",
     "handed_off": "All right. A person of the team will continue the conversation here.",
+    "confirm": "Yes, I confirm",
+    "refuse": "No",
+    "done": "Done, as you confirmed.",
+    "not_done": "I could not do that, and nothing was changed.",
+    "unsure": "I cannot tell yet whether that was done.",
 }
 """What is said when the turn brings no words of its own; a conversation's are in the customer's language."""
 
@@ -47,6 +52,23 @@ def _best(approved: Sequence[ApprovedAnswer]) -> ApprovedAnswer | None:
     if len(fitting) > 1 and fitting[0].score < CLEAR and fitting[0].score - fitting[1].score < TIE:
         return None
     return fitting[0] if fitting else None
+
+
+def deeds(turn: Turn) -> TurnResult | None:
+    """What became of what the customer confirmed, in fixed sentences; None when there was nothing to confirm."""
+    if not turn.deeds:
+        return None
+    wish: Handoff | None = None
+    texts = []
+    for deed in turn.deeds:
+        if deed.result.unsure:
+            wish = Handoff("it is not known whether the confirmed action was done")
+            texts.append(f"{word(turn, 'unsure')} {word(turn, 'handed_off')}")
+        elif deed.result.error:
+            texts.append(f"{word(turn, 'not_done')} {word(turn, 'offer_person')}")
+        else:
+            texts.append(word(turn, "done"))
+    return TurnResult((Reply(" ".join(texts)),), "offline", Usage(cost=Decimal(0)), wish, trace={"offline": "deeds"})
 
 
 def needs_passages(turn: Turn, approved: Sequence[ApprovedAnswer]) -> bool:

@@ -10,19 +10,33 @@ import asyncio
 import json
 import logging
 import re
+import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import jsonschema_rs
 from pydantic_ai.messages import RetryInfo, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
-from prosa.agents import memory, passages, proposals, specialists
-from prosa.contracts import IDENTITY_LEVELS, Json, Passage, Tool, ToolContext, ToolResult, Turn
+from prosa.agents import memory, offline, passages, proposals, specialists
+from prosa.contracts import (
+    IDENTITY_LEVELS,
+    Action,
+    Execute,
+    Handoff,
+    Json,
+    Option,
+    Passage,
+    Reply,
+    Tool,
+    ToolContext,
+    ToolResult,
+    Turn,
+)
 from prosa.errors import BadInput
-from prosa.redaction import redact, redact_data
+from prosa.redaction import SECRET, redact, redact_data
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +44,11 @@ MAX_RESULT = 6_000
 """Characters of one result the model reads."""
 MOST_WRONG = 2
 """Wrong calls that get their error back; after more the model must answer without tools."""
+
+CONFIRM, REFUSE = "confirm:", "refuse:"
+"""What stands before an action's key in the id of a button."""
+UNSURE = "it is not known whether this was done"
+"""Why a conversation goes to people after a call of unknown outcome; the tool's name follows."""
 
 _SHOWN = 500  # characters of a result kept in the trace
 _MOST_ARGUMENTS = 2_000
@@ -39,6 +58,11 @@ _LATE = "This took too long and was given up. Do not claim its result; say so, o
 _UNSURE = (
     "It is not known whether this happened. Do not say that it did, and do not try again: offer to bring in a person."
 )
+_ASK = (
+    "Not done yet: it needs the customer's confirmation in their next message. Say in one short sentence exactly what would "
+    "be done, naming what you gave this tool, and ask whether they confirm. Buttons for it are added to your message."
+)
+_ONE = "Not run: another action already waits for the customer's confirmation. Ask about that one first."
 _LIMIT = "Not run: enough tools were called for one answer. Answer with what you have."
 
 
@@ -59,10 +83,23 @@ class Toolbox:
         self.evidence: list[str] = []
         self.worked: list[tuple[Tool, str]] = []
         self.trace: list[Json] = []
-        self.wrote = False
+        self.wrote = bool(turn.deeds)
+        self.action: Action | None = None
+        self.question = ""
         self._wrong = self._made = 0
         self.relay = specialists.Relay(turn)
         self._offer(turn)
+
+    def deeds(self) -> tuple[list[ToolCallPart], list[ToolReturnPart]]:
+        """What the customer confirmed and was done before any model was asked, as calls and what they gave."""
+        calls, returns = [], []
+        for number, deed in enumerate(self._turn.deeds, 1):
+            part = ToolCallPart(deed.tool, deed.arguments, f"confirmed-{number}")
+            calls.append(part)
+            if deed.result.unsure and self.proposed.handoff is None:
+                self.proposed.handoff = Handoff(f"{UNSURE}: {deed.tool}")
+            returns.append(self._returned(part, deed.arguments, deed.result, 0.0))
+        return calls, returns
 
     def _offer(self, turn: Turn) -> None:
         """What may be called from now on: after a transfer the tools are the new specialist's."""
@@ -100,6 +137,9 @@ class Toolbox:
         done = await asyncio.gather(*(self._run(call, ends) for _, call in reads))
         returns |= {place: each for (place, _), each in zip(reads, done, strict=True)}
         for place, call in writes:
+            if call.tool.risk == "destructive":
+                returns[place] = self._propose(call)
+                continue
             if not self.wrote:
                 self.wrote = True
                 if self._turn.before_write is not None:
@@ -125,6 +165,8 @@ class Toolbox:
             f"{'.'.join(map(str, error.instance_path)) or 'arguments'}: {error.message}"
             for error in jsonschema_rs.validator_for(tool.schema).iter_errors(given)
         ]
+        if problems and tool.secret:
+            problems = ["The arguments are not as the schema says."]
         if problems:
             return self._wrongly(part, "; ".join(problems)[:500])
         self._made += 1
@@ -141,41 +183,94 @@ class Toolbox:
         self._note(part, None, 0.0, text, ok=False)
         return ToolReturnPart(part.tool_name, text, part.tool_call_id, outcome="denied")
 
+    def _propose(self, call: _Call) -> ToolReturnPart:
+        """Write down what would be done. Nothing is: the customer has not been asked."""
+        if self.action is not None:
+            return self._refused(call.part, _ONE)
+        self.action = Action(secrets.token_urlsafe(16), call.tool.name, call.given, call.tool.identity)
+        if call.tool.asks is not None:
+            self.question = call.tool.asks(call.given, self._turn.locale)
+        self._note(call.part, call.given, 0.0, "proposed", ok=False)
+        return ToolReturnPart(call.part.tool_name, _ASK, call.part.tool_call_id)
+
+    def ask(self, reply: Reply) -> Reply:
+        """``reply`` with the buttons that confirm what is proposed, or do not."""
+        if self.action is None:
+            return reply
+        return replace(
+            reply,
+            options=(
+                Option(f"{CONFIRM}{self.action.key}", offline.word(self._turn, "confirm")),
+                Option(f"{REFUSE}{self.action.key}", offline.word(self._turn, "refuse")),
+            ),
+        )
+
     async def _run(self, call: _Call, ends: float) -> ToolReturnPart:
         began = time.perf_counter()
-        result = await self._result(call, ends)
+        if call.tool.risk == "read" or self._turn.execute is None:
+            result = await self._result(call, ends)
+        else:
+            result = await self._execute(call, ends, self._turn.execute)
+        if result.identity is not None and result.identity != self._turn.identity:
+            self.relay.turn = replace(self.relay.turn, identity=result.identity)
+        return self._returned(call.part, call.given, result, (time.perf_counter() - began) * 1000)
+
+    async def _execute(self, call: _Call, ends: float, execute: Execute) -> ToolResult:
+        """Through the ledger. What the ledger cannot write down is not done."""
+        ran = False
+
+        async def do(key: str) -> ToolResult:
+            nonlocal ran
+            ran = True
+            return await self._result(call, ends, key)
+
+        try:
+            result = await execute(call.tool, call.given, do)
+        except Exception as error:  # noqa: BLE001  whatever the ledger does, the customer gets an answer
+            logger.warning("The ledger of the tool %s failed (%s)", call.tool.name, type(error).__name__)
+            result = ToolResult(_UNSURE if ran else _FAILED, error=True, unsure=ran)
+        if result.unsure and self.proposed.handoff is None:
+            self.proposed.handoff = Handoff(f"{UNSURE}: {call.tool.name}")
+        return replace(result, text=result.text or _UNSURE) if result.unsure else result
+
+    def _returned(self, part: ToolCallPart, given: Json, result: ToolResult, ms: float) -> ToolReturnPart:
         text = memory.plain(result.text)
         if len(text) > MAX_RESULT:
             text = f"{text[:MAX_RESULT]}\n[… {len(text) - MAX_RESULT} characters left out]"
-        if not result.error:
-            self.worked.append((call.tool, text))
-        if not result.error and call.part.tool_name not in proposals.NAMES:
+        if not result.error and (tool := self._tools.get(part.tool_name)) is not None:
+            self.worked.append((tool, text))
+        if not result.error and part.tool_name not in proposals.NAMES:
             self.evidence.append(text)
             self.sources |= {passage.chunk_id: passage for passage in result.sources}
-        self._note(call.part, call.given, (time.perf_counter() - began) * 1000, text, ok=not result.error)
+        self._note(part, given, ms, text, ok=not result.error)
         return ToolReturnPart(
-            call.part.tool_name,
+            part.tool_name,
             fenced(text),
-            call.part.tool_call_id,
+            part.tool_call_id,
             outcome="failed" if result.error else "success",
         )
 
-    async def _result(self, call: _Call, ends: float) -> ToolResult:
+    async def _result(self, call: _Call, ends: float, key: str = "") -> ToolResult:
         reading = call.tool.risk == "read"
         try:
             async with asyncio.timeout(min(self._turn.tool_deadline, ends - time.monotonic())):
-                return await call.tool.run(ToolContext(self._turn, call.part.tool_call_id), call.given)
+                return await call.tool.run(ToolContext(self._turn, call.part.tool_call_id, key), call.given)
         except BadInput as error:
             return ToolResult(str(error).partition("\n")[0][:300], error=True)
         except TimeoutError:
             logger.warning("The tool %s took too long", call.tool.name)
-            return ToolResult(_LATE if reading else _UNSURE, error=True)
+            return ToolResult(_LATE if reading else _UNSURE, error=True, unsure=not reading)
         except Exception as error:  # noqa: BLE001  whatever a tool does, the customer gets an answer
             logger.warning("The tool %s failed (%s)", call.tool.name, type(error).__name__)
-            return ToolResult(_FAILED if reading else _UNSURE, error=True)
+            return ToolResult(_FAILED if reading else _UNSURE, error=True, unsure=not reading)
 
     def _note(self, part: ToolCallPart, given: Json | None, ms: float, result: str, *, ok: bool) -> None:
-        arguments = _bounded(redact_data(given)) if given is not None else redact(memory.plain(str(part.args))[:_SHOWN])
+        tool = self._tools.get(part.tool_name)
+        arguments: Json | str
+        if given is not None:
+            arguments = _bounded(hidden(given, tool.secret if tool else frozenset()))
+        else:  # badly made: nobody can tell which part is the secret one
+            arguments = SECRET if tool and tool.secret else redact(memory.plain(str(part.args))[:_SHOWN])
         self.trace.append(
             {
                 "tool": memory.plain(part.tool_name)[:80],
@@ -193,15 +288,25 @@ def _bounded(given: Json) -> Json | str:
     return given if len(written) <= _MOST_ARGUMENTS else written[:_MOST_ARGUMENTS] + "…"
 
 
+def hidden(given: Json, secret: Collection[str]) -> Json:
+    """Arguments without secrets and personal data; those named ``secret`` are hidden whole."""
+    shown: Json = redact_data({name: SECRET if name in secret else value for name, value in given.items()})
+    return shown
+
+
 def fenced(text: str) -> str:
     """A stranger's text between marks it cannot write itself."""
     return f"<data>\n{_FENCE.sub('‹', text)}\n</data>"
 
 
 def _offered(turn: Turn) -> list[Tool]:
-    """The turn's tools its customer is known well enough for. Destructive ones wait until they can be confirmed."""
+    """The turn's tools its customer is known well enough for; destructive ones where they can be confirmed."""
     level = IDENTITY_LEVELS.index(turn.identity)
-    return [tool for tool in turn.tools if tool.risk != "destructive" and IDENTITY_LEVELS.index(tool.identity) <= level]
+    return [
+        tool
+        for tool in turn.tools
+        if (turn.confirms or tool.risk != "destructive") and IDENTITY_LEVELS.index(tool.identity) <= level
+    ]
 
 
 def _definition(tool: Tool) -> ToolDefinition:
