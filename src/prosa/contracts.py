@@ -304,7 +304,8 @@ class Passage:
     """A piece of the business's knowledge that may answer a question. ``score`` in 0..1, ``date`` as the source gives it.
 
     ``section`` is the heading it stands under, ``url`` where a person can read on, ``language`` pt, es or en,
-    ``document`` the name its source gives the document.
+    ``document`` the name its source gives the document. ``lexical`` (0..1) and ``vector`` (a cosine) are what the two
+    ways of finding it say; None where one did not look.
     """
 
     chunk_id: int
@@ -316,6 +317,8 @@ class Passage:
     date: str = ""
     language: str = ""
     document: str = ""
+    lexical: float | None = None
+    vector: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,7 +445,9 @@ class ToolOffer:
 
     ``make`` is called once a turn with the :class:`Caller` and gives the tool's ``run``, or None where it has nothing to
     offer (another business, another channel). It must be quick: what waits belongs into ``run``.
-    ``specialists``: the names of those who get it; none = all of them. The rest as in :class:`Tool`.
+    ``specialists``: the names of those who get it; none = all of them. ``fresh_s``: seconds for which what a reading tool
+    found stays good for the same arguments, of the same customer, or of all of them when it is ``common``. The rest as in
+    :class:`Tool`.
     """
 
     name: str
@@ -452,6 +457,8 @@ class ToolOffer:
     risk: Risk = "read"
     identity: IdentityLevel = "anonymous"
     specialists: tuple[str, ...] = ()
+    fresh_s: float = 0.0
+    common: bool = False
     idempotent: bool = False
     secret: frozenset[str] = frozenset()
     asks: Callable[[Json, str], str] | None = None

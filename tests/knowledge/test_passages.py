@@ -7,30 +7,26 @@ from statistics import mean
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import DataError
-from django.db import connection as django_connection
-from psycopg.conninfo import make_conninfo
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import labelled
 
-from prosa import conf, postgres
 from prosa.business.models import Business
-from prosa.knowledge import index, search
+from prosa.knowledge import fusion, index, search
 from prosa.knowledge.analysis import fold
 from prosa.knowledge.models import Chunk, Document, Extent, TermCount
-from prosa.postgres.connections import connect
+from prosa.postgres import connections, shared
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def ask(act):
-    """``act(connection)`` on a connection of the hot path."""
+    """``act(pool)`` with connections of the hot path."""
 
     async def run():
-        dsn = make_conninfo(postgres.dsn(conf.settings()), dbname=django_connection.settings_dict["NAME"])
-        async with await connect(dsn) as connection:
-            return await act(connection)
+        async with connections.pool(shared.dsn(), high=2) as pool:
+            return await act(pool)
 
     return async_to_sync(run)()
 
@@ -44,7 +40,7 @@ def business(slug="shop"):
 
 
 def passages(owner, text, limit=10, **more):
-    return ask(lambda connection: search.passages(connection, owner.pk, text, limit, **more))
+    return ask(lambda pool: fusion.passages(pool, owner.pk, text, limit, **more))
 
 
 @pytest.fixture
@@ -58,8 +54,8 @@ def shop():
 def quality(owner, questions, written=str):
     """Mean nDCG@10, and the best score of each question."""
 
-    async def run(connection):
-        found = [await search.documents(connection, owner.pk, written(text), 10) for text, _ in questions]
+    async def run(pool):
+        found = [await fusion.documents(pool, owner.pk, written(text), 10) for text, _ in questions]
         gained = [
             labelled.ndcg([name for name, _ in each], right) for each, (_, right) in zip(found, questions, strict=True)
         ]
@@ -156,7 +152,7 @@ def test_a_document_counts_once_with_its_best_passage():
         index.Piece("Entrega de bolo de casamento, entrega com hora marcada."),
     )
     index.store(owner.pk, [index.Entry("a", "", pieces), entry("b", "Entrega grátis.")])
-    found = ask(lambda connection: search.documents(connection, owner.pk, "entrega de bolo de casamento", 10))
+    found = ask(lambda pool: fusion.documents(pool, owner.pk, "entrega de bolo de casamento", 10))
     assert [name for name, _ in found] == ["a", "b"]
     assert found[0][1] == passages(owner, "entrega de bolo de casamento")[0].score
 

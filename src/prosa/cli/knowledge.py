@@ -16,9 +16,9 @@ from rich.progress import track
 from prosa import conf, postgres
 from prosa.business.models import Business
 from prosa.errors import ConfigurationError
-from prosa.knowledge import chunking, index
-from prosa.knowledge.search import documents, passages
-from prosa.postgres.connections import Connection, connect
+from prosa.knowledge import chunking, fusion, index
+from prosa.postgres import connections
+from prosa.postgres.connections import Pool
 
 BATCH = 200
 """Documents per transaction."""
@@ -61,7 +61,7 @@ def add(path: Path, slug: str | None) -> str:
 def search(question: str, limit: int, slug: str | None, *, as_json: bool) -> None:
     """Print the passages that fit, best first; as JSON one array, empty when the business has not said anything about it."""
     business = _business(slug)
-    found = _connected(lambda connection: passages(connection, business.pk, question, limit))
+    found = _pooled(lambda pool: fusion.passages(pool, business.pk, question, limit))
     if as_json:
         sys.stdout.write(json.dumps([asdict(each) for each in found], ensure_ascii=False) + "\n")
         return
@@ -81,18 +81,18 @@ def search_many(queries: Path, run: Path, limit: int, slug: str | None) -> str:
     business = _business(slug)
     asked = [_question(queries, number, line) for number, line in _lines(queries)]
 
-    async def answer(connection: Connection) -> int:
+    async def answer(pool: Pool) -> int:
         written = 0
         with run.open("w", encoding="utf-8") as out:
             for qid, text in track(asked, "Searching", console=_console(), disable=not sys.stderr.isatty()):
-                found = await documents(connection, business.pk, text, limit)
+                found = await fusion.documents(pool, business.pk, text, limit)
                 for rank, (docid, score) in enumerate(found, 1):
                     out.write(f"{qid} {docid} {rank} {score:.6f}\n")
                 written += len(found)
         return written
 
     try:
-        written = _connected(answer)
+        written = _pooled(answer)
     except OSError as error:
         raise ConfigurationError(f"{run} cannot be written: {error.strerror}.\nName another file.") from error
     return f"{len(asked)} questions, {written} results in {run}."
@@ -102,10 +102,16 @@ def _console() -> Console:
     return Console(stderr=True)
 
 
-def _connected(act: Callable[[Connection], Awaitable[T]]) -> T:
+def _pooled(act: Callable[[Pool], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with await connect(postgres.dsn(conf.settings()), "prosa knowledge") as connection:
-            return await act(connection)
+        async with connections.pool(postgres.dsn(conf.settings()), name="prosa knowledge", high=4) as pool:
+            try:
+                return await act(pool)
+            finally:
+                if conf.settings().embedding_model:
+                    from prosa.knowledge import embedding  # and with it the SDKs, which take a second
+
+                    await embedding.close()
 
     return asyncio.run(run())
 

@@ -30,6 +30,8 @@ class Step(StrEnum):
 
 
 ORDER = tuple(Step)
+FREE = frozenset({Step.APPROVED_ONLY, Step.HANDOFF})
+"""The steps that may cost nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)

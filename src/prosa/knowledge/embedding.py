@@ -28,6 +28,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.usage import RequestUsage
 
 from prosa import cache
+from prosa.breaker import Breaker
 from prosa.conf import settings
 from prosa.errors import BadInput, ConfigurationError, PermanentError, ProsaError, SlowDown, TemporaryError
 from prosa.knowledge import minilm
@@ -104,6 +105,8 @@ class Embedder:
         self.name = name
         self._asker, self._cache, self._limits, self._sleep = Asker(model), store, limits, sleep
         self._address, self._two_kinds = address, two_kinds
+        self.breaker = Breaker(failures=3)
+        """For questions, which cannot wait: whether to ask at all. Documents are tried again by themselves."""
         self._pending: dict[str, asyncio.Future[Vector]] = {}
         self._tasks: set[asyncio.Task[_Bill]] = set()
         self._places = asyncio.Semaphore(AT_ONCE)

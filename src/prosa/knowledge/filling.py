@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -197,7 +196,7 @@ class _Work:
                     queries.page,
                     {"business_id": self._business, "upto": self._upto, "limit": self._page},
                 )
-                standing = gate.read((await _row(connection, queries.standing, self._place))[0])
+                standing = await _standing(connection, self._business)
             if not page:
                 return True
             held = await store.held(self._business, self._model, [row[0] for row in page])
@@ -215,7 +214,7 @@ class _Work:
                 )
             async with self._pool.connection() as connection, connection.transaction():
                 if done is not None:
-                    await book(connection, self._business, standing.day, self._model, done)
+                    await book(connection, self._business, self._model, done.tokens, done.requests)
                 await connection.execute(queries.advance, {"id": self._id, "upto": page[-1][0]})
             self._upto = page[-1][0]
             self._done += len(page)
@@ -239,15 +238,15 @@ def text(title: str, section: str, said: str) -> str:
     return "\n".join(filter(str.strip, (title, section, said))) or "-"
 
 
-async def book(connection: Connection, business_id: int, day: date, model: str, done: embedding.Embedded) -> None:
-    """Add to the day's ledger what was embedded. A model on this machine costs nothing."""
+async def book(connection: Connection, business_id: int, model: str, tokens: int, requests: int) -> None:
+    """Add to the business's present day what was embedded. A model on this machine costs nothing."""
     from prosa.costs import prices  # its catalogue takes a fifth of a second to import
 
-    price = Decimal(0)
-    known = (price, price, None) if model.startswith(LOCAL) else prices.catalogue(model)
-    cost = known[0] * done.tokens / 1_000_000 if known else None
-    usage = Usage(requests=done.requests, input_tokens=done.tokens, cost=cost)
-    await ledger.book(connection, business_id, day, [ledger.Entry(model, usage, "embedding")])
+    known = (Decimal(0),) if model.startswith(LOCAL) else prices.catalogue(model)
+    cost = known[0] * tokens / 1_000_000 if known else None
+    standing = await _standing(connection, business_id)
+    entry = ledger.Entry(model, Usage(requests=requests, input_tokens=tokens, cost=cost), "embedding")
+    await ledger.book(connection, business_id, standing.day, [entry])
 
 
 async def drain(pool: Pool, store: VectorStore) -> None:
@@ -292,8 +291,12 @@ async def _kept(pool: Pool, business_id: int, model: str) -> bool:
         return bool((await _row(connection, queries.kept, asked))[0])
 
 
+async def _standing(connection: Connection, business_id: int) -> gate.Standing:
+    return gate.read((await _row(connection, queries.standing, {"business_id": business_id}))[0])
+
+
 def _spent(standing: gate.Standing) -> bool:
-    return gate.judge(standing).step in (gate.Step.APPROVED_ONLY, gate.Step.HANDOFF)
+    return gate.judge(standing).step in gate.FREE
 
 
 async def _row(connection: Connection, query: bytes, asked: dict[str, Any]) -> TupleRow:

@@ -9,7 +9,7 @@ documents a word is not worthless because two of them have it.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log, tanh
 from sys import byteorder
@@ -42,10 +42,11 @@ class Ranked:
     score: float
 
 
-async def rank(connection: Connection, business_id: int, text: str) -> list[Ranked]:
+async def rank(connection: Connection, business_id: int, text: str, also: Sequence[int] = ()) -> list[Ranked]:
     """The best chunks of a business for a question, best first, at most :data:`CANDIDATES`. Two queries.
 
-    Empty when the business has no chunks, or the question no word that carries a topic.
+    ``also`` are chunks found otherwise, which are scored beside them. Empty when the business has no chunks, or the
+    question no word that carries a topic.
     """
     words = analysis.question(business_id, text)
     asked = list({term for word in words for term in word})
@@ -53,9 +54,9 @@ async def rank(connection: Connection, business_id: int, text: str) -> list[Rank
         return []
     cursor = await connection.execute(queries.counts, {"business_id": business_id, "terms": sql.Ints(asked)})
     known = await cursor.fetchall()
-    if not known:
+    if not known and not also:
         return []
-    chunks, length = known[0][2], known[0][3] / known[0][2]
+    chunks, length = (known[0][2], known[0][3] / known[0][2]) if known else (0, 1.0)
     weights, most = _weights(words, {row[0]: row[1] for row in known}, chunks)
     rarest = _rarest(weights, {row[0]: row[1] for row in known})
     cursor = connection.cursor(binary=True)
@@ -66,6 +67,7 @@ async def rank(connection: Connection, business_id: int, text: str) -> list[Rank
             "terms": sql.Ints(rarest),
             "weights": sql.Floats([weights[term] for term in rarest]),
             "limit": CANDIDATES,
+            "also": sql.Longs(list(also)),
         },
     )
     found = [

@@ -4,12 +4,14 @@ Approved answers: full text in Portuguese, Spanish and English at once, without 
 is the share of the question's words it covers: a question about something else covers few and scores low.
 
 Passages: what ``prosa.knowledge.ranking`` finds, down to a score floor, so that a question about something else finds none.
+``prosa.knowledge.fusion`` joins vectors to it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from prosa import sql
 from prosa.contracts import ApprovedAnswer, Passage
@@ -55,44 +57,49 @@ async def approved(connection: Connection, business_id: int, text: str, limit: i
     return [ApprovedAnswer(*row) for row in await cursor.fetchall()]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A chunk, its ``score`` in 0..1, and what it was found by: ``lexical`` in 0..1, ``vector`` its cosine, None without one."""
+
+    chunk: int
+    document: int
+    score: float
+    lexical: float
+    vector: float | None = None
+
+
 async def passages(
     connection: Connection, business_id: int, text: str, limit: int, floor: float = FLOOR
 ) -> Sequence[Passage]:
-    """The passages of a business that fit ``text``, best first, with a ``score`` in 0..1 of at least ``floor``.
+    """By words alone, on the caller's connection: the passages of a business that fit ``text``, best first.
 
-    Three queries on the caller's connection. Empty when nothing fits: then the business has not said anything about it.
+    As ``fusion.passages``, which customers are answered from.
     """
-    found = [each for each in await ranking.rank(connection, business_id, text) if each.score >= floor][:limit]
-    if not found:
-        return []
+    ranked = [each for each in await ranking.rank(connection, business_id, text) if each.score >= floor][:limit]
+    found = [Found(each.chunk, each.document, each.score, each.score) for each in ranked]
+    return await read(connection, business_id, found) if found else []
+
+
+async def read(connection: Connection, business_id: int, found: Sequence[Found]) -> list[Passage]:
+    """The passages of chunks, in their order; those replaced meanwhile are left out."""
     cursor = await connection.execute(
         ranking.queries.passages, {"business_id": business_id, "ids": sql.Longs([each.chunk for each in found])}
     )
     rows = {row[0]: row for row in await cursor.fetchall()}
-    # A chunk may have been replaced between the queries.
-    scored = [(rows[each.chunk], each.score) for each in found if each.chunk in rows]
     return [
         Passage(
             chunk_id=row[0],
             title=row[1],
             section=row[2],
             text=row[3],
-            score=score,
+            score=each.score,
             url=row[4],
             date=row[5].date().isoformat(),
             language=row[6],
             document=row[7],
+            lexical=each.lexical,
+            vector=each.vector,
         )
-        for row, score in scored
+        for each in found
+        if (row := rows.get(each.chunk)) is not None
     ]
-
-
-async def documents(connection: Connection, business_id: int, text: str, limit: int) -> Sequence[tuple[str, float]]:
-    """The external ids of the documents that fit ``text`` and the score of the best chunk of each, best first, no floor."""
-    best: dict[int, float] = {}
-    for each in await ranking.rank(connection, business_id, text):
-        best.setdefault(each.document, each.score)
-    ids = list(best)[:limit]
-    cursor = await connection.execute(ranking.queries.names, {"business_id": business_id, "ids": sql.Longs(ids)})
-    names: dict[int, str] = dict(await cursor.fetchall())
-    return [(names[each], best[each]) for each in ids if each in names]

@@ -48,6 +48,15 @@ class VectorStore(ABC):
         """
 
     @abstractmethod
+    async def similarities(
+        self, business_id: int, model: str, vector: Sequence[float], ids: Sequence[int]
+    ) -> Mapping[int, float]:
+        """The cosine similarity of these chunks to ``vector``; those without a vector under the model are left out.
+
+        :raises BadInput: ``vector`` is not of the model's length.
+        """
+
+    @abstractmethod
     async def models(self, business_id: int) -> Mapping[str, int]:
         """The models under which the business has vectors, and of how many chunks."""
 

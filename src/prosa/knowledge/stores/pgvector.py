@@ -92,6 +92,21 @@ class PgVector(VectorStore):
             )
             return [(chunk_id, float(similarity)) for chunk_id, similarity in await cursor.fetchall()]
 
+    async def similarities(
+        self, business_id: int, model: str, vector: Sequence[float], ids: Sequence[int]
+    ) -> Mapping[int, float]:
+        """As :meth:`VectorStore.similarities`."""
+        given = length_of([Stored(0, vector)])
+        async with self._connection() as connection:
+            kept = await self._length(connection, model)
+            if kept is None or not ids:
+                return {}
+            if kept != given:
+                raise misfit(model, given, kept)
+            asked = {"business_id": business_id, "model": model, "vector": _written(vector), "ids": sql.Longs(ids)}
+            cursor = await connection.execute(queries.similarities, asked)
+            return {chunk_id: float(similarity) for chunk_id, similarity in await cursor.fetchall()}
+
     async def models(self, business_id: int) -> Mapping[str, int]:
         """As :meth:`VectorStore.models`."""
         async with self._connection() as connection:

@@ -11,6 +11,10 @@ ON CONFLICT (business_id, model, chunk_id) DO UPDATE SET vector = excluded.vecto
 -- name: forget
 DELETE FROM prosa_knowledge_vector WHERE business_id = %(business_id)s AND chunk_id = ANY(%(ids)s::bigint[])
 
+-- name: similarities
+SELECT chunk_id, 1 - (vector <=> %(vector)s::vector) FROM prosa_knowledge_vector
+WHERE business_id = %(business_id)s AND model = %(model)s AND chunk_id = ANY(%(ids)s::bigint[])
+
 -- name: models
 SELECT model, count(*) FROM prosa_knowledge_vector WHERE business_id = %(business_id)s GROUP BY model ORDER BY model
 

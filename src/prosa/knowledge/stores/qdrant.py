@@ -93,6 +93,25 @@ class Qdrant(VectorStore):
             )
         return [(int((point.payload or {})["chunk"]), float(point.score)) for point in found.points]
 
+    async def similarities(
+        self, business_id: int, model: str, vector: Sequence[float], ids: Sequence[int]
+    ) -> Mapping[int, float]:
+        """As :meth:`VectorStore.similarities`."""
+        from qdrant_client import models as q
+
+        length_of([Stored(0, vector)])
+        async with self._errors():
+            kept = await self._length(model)
+            if kept is None or not ids:
+                return {}
+            if kept != len(vector):
+                raise misfit(model, len(vector), kept)
+            chosen = _of(business_id, q.HasIdCondition(has_id=[_point(business_id, each) for each in ids]))
+            found = await self._client.query_points(
+                _collection(model), query=list(vector), query_filter=chosen, limit=len(ids), with_payload=["chunk"]
+            )
+        return {int((point.payload or {})["chunk"]): float(point.score) for point in found.points}
+
     async def models(self, business_id: int) -> Mapping[str, int]:
         """As :meth:`VectorStore.models`."""
         counted = {}
@@ -198,7 +217,7 @@ def _point(business_id: int, chunk_id: int) -> str:
     return str(uuid.uuid5(_POINTS, f"{business_id}:{chunk_id}"))
 
 
-def _of(business_id: int) -> q.Filter:
+def _of(business_id: int, *more: q.Condition) -> q.Filter:
     from qdrant_client import models as q
 
-    return q.Filter(must=[q.FieldCondition(key="business", match=q.MatchValue(value=str(business_id)))])
+    return q.Filter(must=[q.FieldCondition(key="business", match=q.MatchValue(value=str(business_id))), *more])
