@@ -32,7 +32,7 @@ from prosa.postgres.connections import Connection
 
 log = logging.getLogger(__name__)
 
-CHORES = ("prosa.conversations.missed", "prosa.conversations.retention", "prosa.conversations.summaries", "prosa.knowledge.filling")
+CHORES = ("prosa.conversations.learning", "prosa.conversations.missed", "prosa.conversations.retention", "prosa.conversations.summaries", "prosa.knowledge.filling")
 """Modules that hold chores; the worker imports them."""
 
 STALLED_AFTER = 40.0

@@ -9,4 +9,4 @@ class KnowledgeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from prosa.knowledge import vectors  # noqa: F401 -- makes its models known
+        from prosa.knowledge import learned, vectors  # noqa: F401 -- makes their models known
