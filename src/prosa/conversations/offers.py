@@ -15,6 +15,7 @@ import jsonschema_rs
 from django.utils.translation import gettext as _
 
 from prosa.contracts import IDENTITY_LEVELS, Caller, Finding, Tool, ToolOffer
+from prosa.conversations import readings
 from prosa.plugins import manager
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def made(caller: Caller) -> list[tuple[ToolOffer, Tool]]:
                         offer.name,
                         offer.description,
                         offer.schema,
-                        run,
+                        readings.remembering(offer, caller, run),
                         offer.risk,
                         offer.identity,
                         offer.idempotent,
