@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -71,10 +72,10 @@ class Context:
     """What of the past the turn reads, and what is to be done about it."""
 
 
-async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int) -> Context | None:
-    """The conversation as it is now; None when there is none."""
+async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connection | None = None) -> Context | None:
+    """The conversation as it is now; None when there is none. Read on ``held``, when that is given: see ``trying``."""
     started, clock = datetime.now(UTC), time.perf_counter()
-    async with pool.connection() as connection:
+    async with pool.connection() if held is None else contextlib.nullcontext(held) as connection:
         row = await fetch_one(connection, queries.context, {"conversation_id": conversation_id})
         if row is None:
             return None

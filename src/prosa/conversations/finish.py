@@ -86,7 +86,7 @@ class Finish:
                 connection,
                 queries.finish,
                 {
-                    **_record(context, result, outcome, bubbles, stages),
+                    **record(context, result, outcome, bubbles, stages),
                     "dispatch_id": claim.id,
                     "inbox_id": context.inbox_id,
                     "author": "system" if result is not None and result.model == "" else "bot",
@@ -143,7 +143,7 @@ class Finish:
                 connection,
                 queries.finish,
                 {
-                    **_record(context, result, "notice", bubbles, {}),
+                    **record(context, result, "notice", bubbles, {}),
                     "dispatch_id": claim.id, "inbox_id": context.inbox_id, "author": "system", "epoch": context.epoch,
                     **_columns(bubbles), "answers": [], "release": True, "more": False,
                 },
@@ -186,13 +186,14 @@ def _columns(bubbles: Sequence[OutboundMessage]) -> dict[str, Any]:
     }
 
 
-def _record(
+def record(
     context: Context,
     result: TurnResult | None,
     outcome: str,
     bubbles: Sequence[OutboundMessage],
     stages: dict[str, float],
 ) -> dict[str, Any]:
+    """The row of a turn, and what goes to the ledger."""
     used = context.spent or ([ledger.Entry(result.model, result.usage)] if result is not None else [])
     return {
         "conversation_id": context.conversation_id,

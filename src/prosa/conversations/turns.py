@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 
@@ -65,7 +66,10 @@ class Turns:
             if not context.waiting:
                 return Release()
             context = replace(
-                context, turn=replace(context.turn, question=tuple(each.line for each in context.waiting if each.id > context.talk.reset))
+                context,
+                turn=replace(
+                    context.turn, question=tuple(each.line for each in context.waiting if each.id > context.talk.reset)
+                ),
             )
         if context.hold is not None:
             return Release(again_in=context.hold)
@@ -81,22 +85,7 @@ class Turns:
     async def _answer(self, claim: Claim, context: Context, inbox: InboxConfig) -> TurnResult | None:
         """The agent's proposal; None when news arrived first."""
         async with presence.typing(self._client, inbox, context.to, context.waiting[-1].provider_id):
-            if any(asks_for_person(each.line.text) for each in context.waiting):
-                return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
-            afresh = Reply(words(context.locale)["forgotten" if context.talk.forget else "afresh"])
-            if context.talk.reset and not context.turn.question:
-                return TurnResult((afresh,), model="")
-            if context.verdict.step is gate.Step.HANDOFF:
-                return _over_budget(context)
-            if hearing.unheard_only(context.turn.question):
-                return TurnResult((Reply(words(context.locale)["unheard"]),), model="")
-            result = await self._ask(claim, context)
-            result = hearing.owned_up(context.turn, result, words(context.locale)) if result else None
-            if result and context.talk.reset:
-                result = replace(result, replies=(afresh, *result.replies))
-            # With no model to ask, a question that no approved answer fits is a person's; offering one would only delay it.
-            saved = context.verdict.step is gate.Step.APPROVED_ONLY
-            return _over_budget(context) if saved and result and result.trace.get("offline") == "unknown" else result
+            return await answered(context, partial(self._ask, claim, context))
 
     async def _ask(self, claim: Claim, context: Context) -> TurnResult | None:
         news = asyncio.Event()
@@ -131,6 +120,29 @@ class Turns:
             with contextlib.suppress(psycopg.Error):
                 async with self._pool.connection() as connection, connection.transaction():
                     await ownership.move(connection, conversation_id, Move.HAND_OFF, "system", reason="turn_failed")
+
+
+async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | None]]) -> TurnResult | None:
+    """What is said to what waits: a fixed sentence where one will do, else what ``ask`` gets from the agent.
+
+    None when the asking was interrupted. A trial of guidelines (``trying``) goes the same way.
+    """
+    if any(asks_for_person(each.line.text) for each in context.waiting):
+        return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
+    afresh = Reply(words(context.locale)["forgotten" if context.talk.forget else "afresh"])
+    if context.talk.reset and not context.turn.question:
+        return TurnResult((afresh,), model="")
+    if context.verdict.step is gate.Step.HANDOFF:
+        return _over_budget(context)
+    if hearing.unheard_only(context.turn.question):
+        return TurnResult((Reply(words(context.locale)["unheard"]),), model="")
+    result = await ask()
+    result = hearing.owned_up(context.turn, result, words(context.locale)) if result else None
+    if result and context.talk.reset:
+        result = replace(result, replies=(afresh, *result.replies))
+    # With no model to ask, a question that no approved answer fits is a person's; offering one would only delay it.
+    saved = context.verdict.step is gate.Step.APPROVED_ONLY
+    return _over_budget(context) if saved and result and result.trace.get("offline") == "unknown" else result
 
 
 def _over_budget(context: Context) -> TurnResult:
