@@ -21,7 +21,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from prosa.channels.base import Provider
-from prosa.contracts import Identity, InboxConfig, Json, Option, OutboundMessage, Parsed, Reply, Sent, WebhookRequest
+from prosa.contracts import (
+    Identity,
+    InboxConfig,
+    Json,
+    Option,
+    OutboundMessage,
+    Parsed,
+    Reply,
+    Sent,
+    ToolOffer,
+    WebhookRequest,
+)
+from prosa.conversations import offers
 from prosa.errors import BadInput, PermanentError, ProsaError, SlowDown, TemporaryError, UnknownOutcome
 from prosa.http import Client
 
@@ -329,6 +341,15 @@ class ChannelContract:
             await self.deliver(client, server)
         shown = f"{inbox!r} {caught.value!r} {caught.value}"
         assert not [secret for secret in secrets if secret in shown]
+
+
+def check_tool(offer: ToolOffer) -> None:
+    """Whether a plug-in's tool would be offered.
+
+    :raises AssertionError: what is wrong with it, as ``prosa doctor`` would say it.
+    """
+    problem = offers.problem(offer)
+    assert not problem, f"{offer.name}: {problem}"
 
 
 def replaced(value: Any, data: st.DataObject) -> Any:

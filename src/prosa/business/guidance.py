@@ -150,7 +150,8 @@ def choose(
     left = budget
     made: list[Choice] = []
     chosen: list[Rule] = []
-    for rule in sorted(rules, key=lambda rule: (not rule.always, -scores.get(id(rule), 0.0))):  # stable: then by priority
+    # Stable: of equally near ones the order stays, which is by priority.
+    for rule in sorted(rules, key=lambda rule: (not rule.always, -scores.get(id(rule), 0.0))):
         size, score = sizes[id(rule)], scores.get(id(rule))
         reason, by = scopes[id(rule)], 0
         if not reason:

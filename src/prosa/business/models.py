@@ -270,10 +270,14 @@ class Specialist(models.Model):
         """A role that can be played for customers, by a model that can be asked."""
         self.model = self.model.strip()
         if self.name == MEMBERS_ONLY:
-            said = _("Analytics serves the members of a business and never customers. Ask it under Ask about the business.")
+            said = _(
+                "Analytics serves the members of a business and never customers. Ask it under Ask about the business."
+            )
             raise ValidationError({"name": said})
         if self.name not in WORDED and not (self.about.strip() and self.instructions.strip()):
-            raise ValidationError(_("This name brings no words of its own: write what it is for, and its instructions."))
+            raise ValidationError(
+                _("This name brings no words of its own: write what it is for, and its instructions.")
+            )
         if self.model and not conf.names_model(self.model):
             said = _("Write provider:model with one of %(providers)s, or offline.")
             raise ValidationError({"model": said % {"providers": ", ".join(conf.MODEL_PROVIDERS)}})

@@ -66,9 +66,7 @@ def cast(
         )
         return Cast(alone, weighed)
     everyone = tuple(
-        specialists.complete(
-            Specialist(name, about, instructions, "", _own(tools, name), "", _words(keywords))
-        )
+        specialists.complete(Specialist(name, about, instructions, "", _own(tools, name), "", _words(keywords)))
         for name, about, instructions, keywords, _ in rows
     )
     everyone = tuple(

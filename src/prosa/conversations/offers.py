@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 RISKS = ("read", "write", "destructive")
 WHO = frozenset({"business_id", "customer_id", "contact_id", "conversation_id", "user_id"})
 """Arguments a model may never fill in: the tool knows them from its ``Caller``."""
+_SAME = sorted({field.name for field in fields(Tool)} & {field.name for field in fields(ToolOffer)})
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,63}")
 
 
@@ -32,13 +34,13 @@ def offered() -> tuple[tuple[ToolOffer, ...], tuple[str, ...]]:
     good: dict[str, ToolOffer] = {}
     problems: list[str] = []
     for offer in _registered(problems):
-        problem = _problem(offer) or (_("there is one of this name already") if offer.name in good else "")
-        if problem:
-            problems.append(f"{getattr(offer, 'name', offer)!s}: {problem}"[:300])
+        wrong = problem(offer) or (_("there is one of this name already") if offer.name in good else "")
+        if wrong:
+            problems.append(f"{getattr(offer, 'name', offer)!s}: {wrong}"[:300])
         else:
             good[offer.name] = offer
-    for problem in problems:
-        log.error("A tool of a plug-in is left out (%s).", problem)
+    for each in problems:
+        log.error("A tool of a plug-in is left out (%s).", each)
     return tuple(good.values()), tuple(problems)
 
 
@@ -51,7 +53,8 @@ def _registered(problems: list[str]) -> Iterable[Any]:
             problems.append(f"{each.plugin_name}: {type(error).__name__}: {error}"[:300])
 
 
-def _problem(offer: Any) -> str:
+def problem(offer: Any) -> str:
+    """Why this may not be offered to a model; empty when it may."""
     if not isinstance(offer, ToolOffer):
         return _("this is not a prosa.contracts.ToolOffer")
     if not _NAME.fullmatch(offer.name):
@@ -84,15 +87,7 @@ def made(caller: Caller) -> list[tuple[ToolOffer, Tool]]:
                 (
                     offer,
                     Tool(
-                        offer.name,
-                        offer.description,
-                        offer.schema,
-                        readings.remembering(offer, caller, run),
-                        offer.risk,
-                        offer.identity,
-                        offer.idempotent,
-                        offer.secret,
-                        offer.asks,
+                        run=readings.remembering(offer, caller, run), **{name: getattr(offer, name) for name in _SAME}
                     ),
                 )
             )
@@ -102,4 +97,4 @@ def made(caller: Caller) -> list[tuple[ToolOffer, Tool]]:
 def findings() -> list[Finding]:
     """For ``prosa doctor``."""
     fix = _("Mend the plug-in, or uninstall it, and start the workers again.")
-    return [Finding("error", _("tools"), problem, fix) for problem in offered()[1]]
+    return [Finding("error", _("tools"), each, fix) for each in offered()[1]]
