@@ -13,6 +13,7 @@ DEFAULT_PLUGINS = (
     "prosa.channels.providers",
     "prosa.channels.checks",
     "prosa.costs.checks",
+    "prosa.knowledge.checks",
     "prosa.conversations.checks",
 )
 

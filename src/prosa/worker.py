@@ -21,6 +21,7 @@ from prosa.conversations.outbox import Outbox
 from prosa.conversations.turns import Turns
 from prosa.errors import ConfigurationError
 from prosa.http import Client
+from prosa.knowledge import fusion
 from prosa.postgres import connections, shared
 from prosa.postgres.connections import Connection, Listener
 
@@ -72,6 +73,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.client.close()
+            await fusion.close()
             await self.pool.close()
             await runner.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
@@ -11,14 +12,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 
 from prosa import conf, postgres
 from prosa.business.models import Business
-from prosa.errors import ConfigurationError
-from prosa.knowledge import chunking, fusion, index
+from prosa.errors import ConfigurationError, TemporaryError
+from prosa.knowledge import chunking, filling, fusion, index
 from prosa.postgres import connections
 from prosa.postgres.connections import Pool
+
+log = logging.getLogger(__name__)
 
 BATCH = 200
 """Documents per transaction."""
@@ -55,7 +58,27 @@ def add(path: Path, slug: str | None) -> str:
     added, changed, unchanged, chunks = (
         sum(getattr(each, name) for each in done) for name in ("added", "changed", "unchanged", "chunks")
     )
-    return f"{added} added, {changed} changed, {unchanged} unchanged; {chunks} passages written for {business.slug}."
+    said = f"{added} added, {changed} changed, {unchanged} unchanged; {chunks} passages written for {business.slug}."
+    return f"{said}{_embedded(business)}"
+
+
+def _embedded(business: Business) -> str:
+    """Fill in the vectors here and now, so that the next search has them; what could not be done is a worker's."""
+    if not conf.settings().embedding_model:
+        return ""
+    with Progress(console=_console(), disable=not sys.stderr.isatty()) as shown:
+        bar = shown.add_task("Embedding", total=None)
+        try:
+            _pooled(
+                lambda pool: filling.fill(
+                    pool, business.pk, lambda done, total: shown.update(bar, completed=done, total=total)
+                )
+            )
+        except TemporaryError:
+            log.debug("The embedder is away; a worker tries again.", exc_info=True)
+    found = filling.progress(business.pk)
+    said = f"\n{found.done} of {found.total} passages have vectors of {found.model}."
+    return said if found.complete else f"{said} {found.problem} A worker goes on with them."
 
 
 def search(question: str, limit: int, slug: str | None, *, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, WebhookRequest
 from prosa.conversations.inbound import Arrival, read
 from prosa.conversations.receiver import Receiver, Unavailable
+from prosa.knowledge import fusion
 from prosa.postgres import connections, shared
 from prosa.postgres.connections import Connection, Listener, Pool, connect
 
@@ -166,6 +167,7 @@ class Door:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await realtime.close()
+        await fusion.close()
         if self._pool is not None:
             await self._pool.close()
 

@@ -23,6 +23,8 @@ def in_use() -> list[str]:
     for model, fallbacks in Business.objects.values_list("model", "fallback_models"):
         names |= {model, *(name.strip() for name in fallbacks.split(","))}
     names |= set(Budget.objects.values_list("cheap_model", flat=True))
+    # One on this machine costs nothing.
+    names |= {name for name in [settings.embedding_model] if not name.startswith("local:")}
     return sorted(names - {"", "offline"})
 
 

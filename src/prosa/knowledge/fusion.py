@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -87,6 +88,13 @@ async def documents(pool: Pool, business_id: int, text: str, limit: int) -> Sequ
         cursor = await connection.execute(ranking.queries.names, {"business_id": business_id, "ids": sql.Longs(ids)})
         names: dict[int, str] = dict(await cursor.fetchall())
     return [(names[each], best[each]) for each in ids if each in names]
+
+
+async def close() -> None:
+    """Let go of the embedder's connections in the running event loop, if it was ever asked there."""
+    loaded = sys.modules.get("prosa.knowledge.embedding")
+    if loaded is not None:
+        await loaded.close()
 
 
 async def find(pool: Pool, business_id: int, text: str, *, free: bool = False) -> list[search.Found]:
