@@ -140,6 +140,11 @@ class Settings(BaseSettings):
         validation_alias=_env("PROSA_EMBEDDING_MODEL"),
         description="Vectors for knowledge search: openai:NAME, google:NAME, local:all-minilm-l6-v2; empty = full text alone.",
     )
+    knowledge_dir: str = Field(
+        "",
+        validation_alias=_env("PROSA_KNOWLEDGE_DIR"),
+        description="Folders named in the admin as sources of knowledge must lie below this one; default DATA_DIR/knowledge.",
+    )
     qdrant_url: str = Field(
         "",
         validation_alias=_env("PROSA_QDRANT_URL"),
@@ -316,6 +321,11 @@ class Settings(BaseSettings):
         ):
             return Path("/var/lib/prosa")
         return found
+
+    @property
+    def knowledge_folder(self) -> Path:
+        """Where folders named in the admin as sources of knowledge must lie."""
+        return Path(self.knowledge_dir).expanduser().absolute() if self.knowledge_dir else self.data_dir / "knowledge"
 
     @property
     def embedded(self) -> bool:

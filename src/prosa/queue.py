@@ -32,7 +32,7 @@ from prosa.postgres.connections import Connection
 
 log = logging.getLogger(__name__)
 
-CHORES = ("prosa.conversations.learning", "prosa.conversations.missed", "prosa.conversations.retention", "prosa.conversations.summaries", "prosa.knowledge.filling")
+CHORES = ("prosa.conversations.learning", "prosa.conversations.missed", "prosa.conversations.retention", "prosa.conversations.summaries", "prosa.conversations.voicing", "prosa.knowledge.filling", "prosa.knowledge.sync", "prosa.knowledge.triggers")
 """Modules that hold chores; the worker imports them."""
 
 STALLED_AFTER = 40.0
@@ -90,14 +90,14 @@ def periodic(cron: str) -> Callable[[Callable[[], Result_co]], Callable[[], Resu
     return decorate
 
 
-def defer_once(deferred: Chore[Any, Any], key: str, /, **arguments: Any) -> bool:
+def defer_once(deferred: Chore[Any, Any], key: str, lane: str = "", /, **arguments: Any) -> bool:
     """Defer unless a chore with the same ``key`` is already waiting. True when it was deferred.
 
-    Safe inside a transaction: the clash is undone to a savepoint.
+    Of one ``lane`` only one chore is done at a time. Safe inside a transaction: the clash is undone to a savepoint.
     """
     try:
         with transaction.atomic():
-            deferred.configure(queueing_lock=key).defer(**arguments)
+            deferred.configure(queueing_lock=key, lock=lane or None).defer(**arguments)
     except AlreadyEnqueued:
         return False
     return True
@@ -119,6 +119,14 @@ async def defer_within(connection: Connection, deferred: Chore[Any, Any], key: s
             "arguments": json.dumps(arguments),
         },
     )
+
+
+def defer_sql(function: Chore[Any, Any]) -> str:
+    """A statement of PL/pgSQL that defers a chore without arguments, for triggers. It waits for nobody."""
+    name: str = cast("Any", function).name
+    return f"""PERFORM procrastinate_defer_jobs_v1(ARRAY[
+        ROW('default', '{name}', 0, NULL, NULL, '{{}}'::jsonb, NULL)::procrastinate_job_to_defer_v1
+    ]);"""
 
 
 async def run_worker(concurrency: int = 4) -> None:

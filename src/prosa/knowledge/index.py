@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import transaction
 
@@ -26,7 +27,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A document to be. ``id`` is the name its source gives it, unique within the business."""
+    """A document to be. ``id`` is the name its source gives it, unique within the business.
+
+    ``dated_at`` is the document's own date; a new date alone is no change.
+    """
 
     id: str
     title: str
@@ -35,6 +39,8 @@ class Entry:
     url: str = ""
     source_kind: str = ""
     source_name: str = ""
+    source_id: int | None = None
+    dated_at: datetime | None = None
     checksum: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,7 +112,7 @@ def _clean(text: str) -> str:
 def _fill(document: Document, entry: Entry) -> Document:
     document.title, document.language, document.url = _clean(entry.title), entry.language, _clean(entry.url)
     document.source_kind, document.source_name = entry.source_kind, entry.source_name
-    document.checksum = entry.checksum
+    document.source_id, document.dated_at, document.checksum = entry.source_id, entry.dated_at, entry.checksum
     return document
 
 

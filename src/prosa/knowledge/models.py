@@ -10,7 +10,9 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
+from django.db.models.signals import post_delete, pre_delete
+from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
 from prosa.business.models import Business
@@ -158,7 +160,8 @@ class Item(models.Model):
 
     ``key`` is its path, address or number within the source. ``raw`` is the SHA-256 of its bytes as last read, ``etag`` and
     ``modified`` what its server said of them: when they are the same it is not even parsed. ``seen`` and ``done`` are the
-    numbers of the last run that listed it and that dealt with it. With an ``error`` (two lines) it could not be read the last
+    numbers of the last run that listed it and that dealt with it; ``done`` is below zero, and less with every request, when it
+    is to be read again without a run. With an ``error`` (two lines) it could not be read the last
     time; ``passing``: a later try may succeed.
     """
 
@@ -173,7 +176,7 @@ class Item(models.Model):
     error = models.TextField(_("error"), blank=True)
     passing = models.BooleanField(default=False)
     seen = models.PositiveIntegerField(default=0)
-    done = models.PositiveIntegerField(default=0)
+    done = models.IntegerField(default=0)
     read_at = models.DateTimeField(_("read"), null=True)
 
     class Meta:
@@ -184,6 +187,14 @@ class Item(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Change(models.Model):
+    """A row of a table that feeds knowledge has changed. Written by the triggers of ``triggers.attach``, taken by its chore."""
+
+    business = models.ForeignKey(Business, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20)
+    key = models.CharField(max_length=2000)
 
 
 class Chunk(models.Model):
@@ -232,3 +243,17 @@ class Extent(models.Model):
     business = models.OneToOneField(Business, on_delete=models.CASCADE, related_name="+", primary_key=True)
     chunks = models.BigIntegerField(default=0)
     words = models.BigIntegerField(default=0)
+
+
+@receiver(pre_delete, sender=Source)
+def _take_turns(instance: Source, **_: object) -> None:
+    """Whoever deletes a source waits for its run's transaction, instead of meeting it halfway."""
+    list(Source.objects.select_for_update().filter(pk=instance.pk).values_list("pk"))
+
+
+@receiver(post_delete, sender=Source)
+def _delete_file(instance: Source, **_: object) -> None:
+    """Its upload goes with it."""
+    if instance.file:
+        stored = instance.file
+        transaction.on_commit(lambda: stored.storage.delete(str(stored.name)), robust=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -33,6 +33,7 @@ SITEMAP_BYTES = 50 * 1024 * 1024
 """Bytes of a sitemap, unpacked: the limit of the sitemap protocol."""
 ROBOTS_BYTES = 512 * 1024
 HOPS = 5
+NOT_MODIFIED = 304
 LONGEST_PAUSE = 10.0
 """Seconds between two requests at most, whatever ``Crawl-delay`` asks."""
 
@@ -43,6 +44,17 @@ class Entry:
 
     url: str
     date: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A page as its server sent it, not yet read. ``url`` is where redirects led; ``etag`` and ``modified`` are for asking again."""
+
+    url: str
+    body: bytes
+    mime: str
+    etag: str = ""
+    modified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +86,19 @@ class Site:
         """
         final, response = await self._get(url, PAGE_BYTES)
         return _document(final, response)
+
+    async def fetch(self, url: str, *, etag: str = "", modified: str = "") -> Fetched | None:
+        """One page or file as its server sends it; None when it is what it was by ``etag`` or ``modified``.
+
+        :raises ProsaError: as :meth:`page` does for what cannot be fetched; its ``code`` is the status, where there was one.
+        """
+        asked = {"If-None-Match": etag, "If-Modified-Since": modified}
+        final, response = await self._get(url, PAGE_BYTES, {name: said for name, said in asked.items() if said})
+        if response.status == NOT_MODIFIED:
+            return None
+        told = response.headers
+        mime, tag, changed = told.get("content-type", "text/html"), told.get("etag", ""), told.get("last-modified", "")
+        return Fetched(final, response.body, mime, tag if len(tag) <= 300 else "", changed[:100])
 
     async def entries(self, url: str, *, most: int = MOST_PAGES) -> list[Entry]:
         """The pages a sitemap lists, those of the sitemaps it lists included, each once, in order; at most ``most``.
@@ -128,11 +153,13 @@ class Site:
                     later.append((entry.url, depth + 1))
         return list(found.values())
 
-    async def _get(self, url: str, limit: int) -> tuple[str, Response]:
+    async def _get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> tuple[str, Response]:
         current = urldefrag(url)[0]
         for _ in range(HOPS + 1):
             await self._ask_leave(current)
-            response = await self._client.request("GET", current, limit=limit)
+            response = await self._client.request("GET", current, headers=headers, limit=limit)
+            if headers and response.status == NOT_MODIFIED:
+                return current, response
             target = response.headers.get("location")
             if response.status not in REDIRECTS or not target:
                 return current, _good(current, response)
@@ -172,8 +199,11 @@ def _good(url: str, response: Response) -> Response:
     if response.ok:
         return response
     if response.status in (408, 425, 429) or response.status >= 500:
-        raise TemporaryError(f"{url} answers {response.status}.\nIt will be tried again.")
-    raise BadInput(f"{url} answers {response.status}.\nCheck the address; pages behind a login are not read.")
+        raise TemporaryError(f"{url} answers {response.status}.\nIt will be tried again.", code=str(response.status))
+    raise BadInput(
+        f"{url} answers {response.status}.\nCheck the address; pages behind a login are not read.",
+        code=str(response.status),
+    )
 
 
 def _document(url: str, response: Response) -> Loaded:
