@@ -235,11 +235,39 @@ class Settings(BaseSettings):
         SecretStr(""), validation_alias=_env("PROSA_ADMIN_PASSWORD"), description="Password of the first administrator."
     )
 
+    otlp_endpoint: str = Field(
+        "",
+        validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Where OpenTelemetry spans of turns go (OTLP over HTTP), e.g. http://localhost:4318; never with message text; empty = nowhere.",
+    )
+
     # limits
     media_max_bytes: int = Field(
         100 * MEGABYTE,
         validation_alias=_env("PROSA_MEDIA_MAX_BYTES"),
         description="Largest file taken from a customer.",
+    )
+    confirm_minutes: int = Field(
+        15,
+        ge=1,
+        le=1440,
+        validation_alias=_env("PROSA_CONFIRM_MINUTES"),
+        description="How long the customer's yes to something that cannot be undone is waited for.",
+    )
+    verified_minutes: int = Field(
+        15,
+        ge=1,
+        le=1440,
+        validation_alias=_env("PROSA_VERIFIED_MINUTES"),
+        description="How long a customer's proof of who they are holds in a conversation.",
+    )
+    email_url: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_env("PROSA_EMAIL_URL"),
+        description="Sends e-mail (codes): smtp://user:password@host:587 (STARTTLS) or smtps://…:465; empty = none is sent.",
+    )
+    email_from: str = Field(
+        "", validation_alias=_env("PROSA_EMAIL_FROM"), description="Sender of e-mail, e.g. Loja <oi@example.com>."
     )
     webhook_retention_days: int = Field(
         30,
@@ -286,6 +314,7 @@ class Settings(BaseSettings):
         "gemini_base_url",
         "anthropic_base_url",
         "qdrant_url",
+        "otlp_endpoint",
     )
     @classmethod
     def _http_url(cls, value: str) -> str:

@@ -10,11 +10,11 @@ import signal
 
 import psycopg
 
-from prosa import conf, queue
+from prosa import conf, queue, telemetry
 from prosa.agents import llm, runner
 from prosa.channels import inboxes
 from prosa.channels.inboxes import Inboxes
-from prosa.conversations.dispatch import Dispatcher
+from prosa.conversations.dispatch import Claim, Dispatcher, Handler, Release
 from prosa.conversations.media import MediaLane
 from prosa.conversations.models import Lane
 from prosa.conversations.outbox import Outbox
@@ -43,7 +43,11 @@ class Worker:
         outbox = Outbox(self.pool, self.inboxes, self.client)
         self.dispatcher = Dispatcher(
             dsn,
-            {Lane.TURNS: self.turns.run_turn, Lane.DELIVERIES: outbox.deliver, Lane.MEDIA: self._media.fetch},
+            {
+                Lane.TURNS: _measured("turn", self.turns.run_turn),
+                Lane.DELIVERIES: _measured("delivery", outbox.deliver),
+                Lane.MEDIA: self._media.fetch,
+            },
             {Lane.TURNS: concurrency, Lane.DELIVERIES: max(concurrency // 2, 10), Lane.MEDIA: 10},
             on_dead=self._bury,
         )
@@ -65,6 +69,7 @@ class Worker:
         if chores:
             tasks.append(asyncio.create_task(queue.run_worker()))
         _warm_up()
+        telemetry.start()
         try:
             await self._listener.connected.wait()
             await self.dispatcher.run()
@@ -76,6 +81,7 @@ class Worker:
             await fusion.close()
             await self.pool.close()
             await runner.close()
+            await asyncio.to_thread(telemetry.stop)
 
     async def drain(self) -> None:
         """Take nothing new, finish what runs."""
@@ -103,6 +109,16 @@ class Worker:
             await self._media.give_up(conversation_id)
         else:
             await self.turns.bury(conversation_id, lane)
+
+
+def _measured(name: str, handle: Handler) -> Handler:
+    """The handler of a lane, as a span."""
+
+    async def measured(claim: Claim) -> Release:
+        with telemetry.span(name, conversation=claim.conversation_id):
+            return await handle(claim)
+
+    return measured
 
 
 def _warm_up() -> None:

@@ -27,6 +27,7 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.settings import ModelSettings
 
+from prosa import telemetry
 from prosa.agents import answer, grounding, guidelines, llm, memory, offline, outcomes, passages, sight, tools, usage
 from prosa.contracts import ApprovedAnswer, Json, Passage, Reply, Turn, TurnResult, Usage
 from prosa.errors import ConfigurationError
@@ -331,8 +332,11 @@ async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
         return None
     deadline = min(work.turn.request_deadline, work.left)
     try:
-        async with asyncio.timeout(deadline):
-            response = await _sighted(mind, work)
+        with telemetry.span("model", model=mind.name) as span:
+            async with asyncio.timeout(deadline):
+                response = await _sighted(mind, work)
+            spent = usage.of(response)
+            span.note(input_tokens=spent.input_tokens, output_tokens=spent.output_tokens, cost=spent.cost)
     except asyncio.CancelledError:
         mind.breaker.abandoned()
         raise
@@ -343,7 +347,6 @@ async def _ask(mind: llm.Mind, work: _Work) -> ModelResponse | None:
         work.trace["attempts"].append(_attempt(mind.name, began, _explained(error, deadline), status=status))
         return None
     mind.breaker.succeeded()
-    spent = usage.of(response)
     work.spend(mind.name, spent)
     work.trace["attempts"].append(
         _attempt(mind.name, began) | {"input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens}
@@ -375,12 +378,13 @@ async def _request(mind: llm.Mind, work: _Work) -> ModelResponse:
                 work.messages,
                 model_settings=ModelSettings(**settings, tool_choice="none") if work.last else settings or None,
                 model_request_parameters=work.toolbox.parameters,
+                instrument=False,  # whatever else runs here: its spans would carry the messages
             )
         except ModelHTTPError as error:
             if error.status_code not in {400, 404, 422} or "tool" not in str(error.body).lower():
                 raise
             mind.tools = False
-    return await model_request(mind.model, work.messages, model_settings=settings or None)
+    return await model_request(mind.model, work.messages, model_settings=settings or None, instrument=False)
 
 
 def _judge(mind: llm.Mind, error: Exception) -> None:

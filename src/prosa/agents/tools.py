@@ -20,6 +20,7 @@ from pydantic_ai.messages import RetryInfo, ToolCallPart, ToolReturnPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
+from prosa import telemetry
 from prosa.agents import memory, offline, passages, proposals, specialists
 from prosa.contracts import (
     IDENTITY_LEVELS,
@@ -207,10 +208,12 @@ class Toolbox:
 
     async def _run(self, call: _Call, ends: float) -> ToolReturnPart:
         began = time.perf_counter()
-        if call.tool.risk == "read" or self._turn.execute is None:
-            result = await self._result(call, ends)
-        else:
-            result = await self._execute(call, ends, self._turn.execute)
+        with telemetry.span("tool", tool=call.tool.name, risk=call.tool.risk) as span:
+            if call.tool.risk == "read" or self._turn.execute is None:
+                result = await self._result(call, ends)
+            else:
+                result = await self._execute(call, ends, self._turn.execute)
+            span.note(ok=not result.error)
         if result.identity is not None and result.identity != self._turn.identity:
             self.relay.turn = replace(self.relay.turn, identity=result.identity)
         return self._returned(call.part, call.given, result, (time.perf_counter() - began) * 1000)
