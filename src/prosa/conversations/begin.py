@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from prosa import conf, sql
+from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
-from prosa.conversations import casting, hearing, sessions, topics
+from prosa.conversations import casting, hearing, pending, proving, sessions, topics, voicing
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.knowledge import fusion, search
@@ -64,11 +65,13 @@ class Context:
     """Which specialist answers, and every conditional guideline with why it was told or left out."""
     hold: float | None = None
     """Seconds to wait for files of these messages; None = go on."""
-    voice: tuple[str, str, str] = ("never", "", "")
-    """When the business speaks its replies, in which voice, and its own words that ask for it."""
     spent: list[ledger.Entry] = field(default_factory=list)
     """What models did for this turn so far, also when its draft is dropped."""
     talk: sessions.Talk = field(default_factory=sessions.Talk)
+    caller: Caller | None = None
+    untold: bool = False
+    """Whether an action waits for the customer's yes, or was settled and not told yet."""
+    settled: pending.Settled | None = None
     """What of the past the turn reads, and what is to be done about it."""
 
 
@@ -81,7 +84,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
             return None
         (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
          request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed, voice, strict_topics,
-         specialist, contact_id, team, memory) = row  # fmt: skip
+         specialist, contact_id, team, memory, untold, proved) = row  # fmt: skip
         kept = sessions.read(memory)
         lines = await fetch_all(
             connection,
@@ -119,6 +122,9 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
     standing = gate.read(spending, talked)
     verdict = gate.judge(standing)
     now = datetime.now(ZoneInfo(timezone))
+    known_as = identify(identities or ())
+    provider = base.registered().get(inbox.kind) if inbox else None
+    by_channel = provider is not None and provider.proves_number
     spent: list[ledger.Entry] = []
     talk = sessions.talk(
         kept, history, [each.line for each in waiting], locale=locale, unknown=words(locale)["unknown"], allowed=history_tokens,
@@ -146,7 +152,10 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         approved=_approved(pool, business_id),
         passages=_passages(pool, business_id, free=verdict.step in gate.FREE) if informed else None,
         proposals=CARRIED_OUT,
+        identity=proving.level(known_as, proved, by_channel=by_channel),
+        customer_number=proving.number(known_as) if by_channel else "",
         document_text=hearing.document_text,
+        spoken=voicing.wanted(voice, [each.line for each in waiting], inbox, verdict.step),
         strict=topics.strict(strict_topics),
         spent=lambda name, usage: spent.append(ledger.Entry(name, usage)),
     )
@@ -155,9 +164,9 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
     cast = casting.cast(turn, caller, team or (), specialist, rules, own_models=normal)
     return Context(
         conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
-        timedelta(minutes=wait_minutes), wait_notice_at, identify(identities or ()), tuple(waiting), gate.apply(cast.turn, verdict, standing),
+        timedelta(minutes=wait_minutes), wait_notice_at, known_as, tuple(waiting), gate.apply(cast.turn, verdict, standing),
         standing, verdict, started, clock, cast, spent=spent,
-        hold=hearing.hold([each.missing for each in files.values()]), voice=tuple(voice), talk=talk,
+        hold=hearing.hold([each.missing for each in files.values()]), talk=talk, caller=caller, untold=untold,
     )  # fmt: skip
 
 

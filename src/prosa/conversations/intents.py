@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from prosa import queue, sql
 from prosa.contacts import facts
 from prosa.contracts import TurnResult
-from prosa.conversations import ownership, sessions, summaries
+from prosa.conversations import ownership, pending, sessions, summaries
 from prosa.conversations.states import Move
 from prosa.postgres.connections import Connection, Pool, fetch_one
 
@@ -31,6 +31,8 @@ async def carry_out(
     """Keep what was told, start afresh, plan the closing and the summary. ``bubble_id`` is the answer's last bubble."""
     if result is None or outcome == "superseded":
         return
+    if context.settled is not None or result.action is not None:
+        await pending.keep(connection, context, result, outcome, turn_id, bubble_id)
     talk = context.talk
     if talk.reset and outcome == "answered":
         await sessions.begin_afresh(connection, context.conversation_id, context.business_id, talk)

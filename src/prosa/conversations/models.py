@@ -16,6 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from prosa.business.models import Business
 from prosa.channels.models import Inbox
 from prosa.contacts.models import Contact
+from prosa.conversations import deeds
+
+ELSEWHERE = (deeds.Execution, deeds.PendingAction, deeds.IdentityProof)
+"""Models of this app in a file of their own; Django finds them through this one."""
 
 
 class State(models.TextChoices):

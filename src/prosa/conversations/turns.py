@@ -15,12 +15,14 @@ from functools import partial
 
 import psycopg
 
-from prosa.agents import runner
+from prosa import telemetry
+from prosa.agents import offline, runner
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Handoff, InboxConfig, Reply, Turn, TurnResult
-from prosa.conversations import hearing, ownership, presence
+from prosa.conversations import hearing, ownership, pending, presence, proving
 from prosa.conversations.begin import Context, begin
 from prosa.conversations.dispatch import Claim, Dispatcher, Release
+from prosa.conversations.executions import Ledger, NotOurs
 from prosa.conversations.finish import MOST_SUPERSEDED, Finish
 from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.models import Lane, State
@@ -46,7 +48,8 @@ class Turns:
 
     async def run_turn(self, claim: Claim) -> Release:
         """Answer what waits in one conversation."""
-        context = await begin(self._pool, self._inboxes, claim.conversation_id)
+        with telemetry.span("begin"):
+            context = await begin(self._pool, self._inboxes, claim.conversation_id)
         if context is None or not context.waiting or not context.active:
             return Release()
         inbox = self._inboxes.get(context.inbox_id)
@@ -74,9 +77,31 @@ class Turns:
         if context.hold is not None:
             return Release(again_in=context.hold)
         begun = time.perf_counter()
-        result = await self._answer(claim, context, inbox)
+        try:
+            with telemetry.span("think"):
+                context = await self._act(claim, context)
+                result = await self._answer(claim, context, inbox)
+        except NotOurs:  # a person, or another worker, has it now
+            result = None
         stages = {"queue_ms": claim.waited * 1000, "begin_ms": (begun - context.clock) * 1000}
-        return await self._finish.answer(claim, context, result, stages)
+        with telemetry.span("finish"):
+            return await self._finish.answer(claim, context, result, stages)
+
+    async def _act(self, claim: Claim, context: Context) -> Context:
+        """What may be done in this turn; and first, what the customer has just confirmed.
+
+        :raises NotOurs: somebody else has the conversation.
+        """
+        messages = [each.id for each in context.waiting]
+        ledger = Ledger(self._pool, claim, context.conversation_id, context.business_id, context.epoch, messages)
+        turn = replace(context.turn, execute=ledger.execute, confirms=True)
+        if context.caller is not None:
+            turn = proving.offered(turn, context.caller, self._pool, context.to)
+        context = replace(context, turn=turn)
+        if not context.untold or any(asks_for_person(each.line.text) for each in context.waiting):
+            return context
+        settled = await pending.settle(ledger, context)
+        return replace(context, turn=settled.turn, settled=settled)
 
     def _wake(self) -> None:
         if self.dispatcher is not None:
@@ -95,7 +120,7 @@ class Turns:
             thinking.cancel()
 
         turn = context.turn
-        if (dispatcher := self.dispatcher) is not None and claim.superseded < MOST_SUPERSEDED:
+        if (dispatcher := self.dispatcher) is not None and claim.superseded < MOST_SUPERSEDED and not turn.deeds:
             dispatcher.on_news(claim, interrupt)
             turn = replace(turn, before_write=lambda: dispatcher.on_news(claim, None))
         thinking = asyncio.ensure_future(self._think(turn))
@@ -132,8 +157,10 @@ async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | No
     afresh = Reply(words(context.locale)["forgotten" if context.talk.forget else "afresh"])
     if context.talk.reset and not context.turn.question:
         return TurnResult((afresh,), model="")
+    if context.settled is not None and context.settled.result is not None:
+        return context.settled.result
     if context.verdict.step is gate.Step.HANDOFF:
-        return _over_budget(context)
+        return offline.deeds(context.turn) or _over_budget(context)
     if hearing.unheard_only(context.turn.question):
         return TurnResult((Reply(words(context.locale)["unheard"]),), model="")
     result = await ask()

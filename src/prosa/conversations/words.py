@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 
 @lru_cache(maxsize=16)
@@ -28,5 +29,19 @@ def words(locale: str) -> dict[str, str]:
             ),
             "afresh": _("All right, we start afresh. How can we help you?"),
             "forgotten": _("All right, we start afresh, and I have erased what you had told me to remember. How can we help you?"),
+            "confirm": _("Yes, I confirm"),
+            "refuse": pgettext("button", "No"),
+            "done": _("Done, as you confirmed."),
+            "not_done": _("I could not do that, and nothing was changed."),
+            "unsure": _("I can't tell yet whether that was done."),
+            "confirm_again": _("To be sure I understood: please answer with a clear yes or no."),
+            "refused": _("All right, nothing was changed."),
+            "expired": _(
+                "The time to confirm this is over, and nothing was changed. Tell me if you still want it and I will ask again."
+            ),
+            "code_subject": _("Your confirmation code"),
+            "code_body": _(
+                "Your code is {code}. Write it in the chat within {minutes} minutes. If you did not ask for it, ignore this message and tell nobody."
+            ),
             "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
         }

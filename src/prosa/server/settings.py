@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from prosa import conf, postgres
 from prosa.apps import APPS
 from prosa.server.logging import configuration
+from prosa.server.mail import mail_settings
 from prosa.server.unfold import UNFOLD  # noqa: F401 -- read by django-unfold
 
 SETTINGS = conf.settings()
@@ -41,6 +42,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * conf.MEGABYTE
 FILE_UPLOAD_MAX_MEMORY_SIZE = conf.MEGABYTE
 FILE_UPLOAD_PERMISSIONS = 0o640
 LOGGING = configuration(SETTINGS.log_level, SETTINGS.log_format)
+globals().update(mail_settings(SETTINGS.email_url.get_secret_value(), SETTINGS.email_from))
 
 INSTALLED_APPS = [
     "unfold",

@@ -43,6 +43,7 @@ class Twilio(Provider):
 
     kind = "twilio"
     label = "WhatsApp (Twilio)"
+    proves_number = True
     credentials = (
         Credential("account_sid", _("Account SID"), secret=False),
         Credential("auth_token", _("Auth token"), help=_("Signs Twilio's webhooks and our calls.")),

@@ -49,6 +49,7 @@ class WhatsAppCloud(Provider):
     # 1 message per 6 s and pair, bursts of 45 that borrow from later; 80 per second and number ("Throughput", 2026-09).
     pace = (6.0, 45)
     number_rate = 80.0
+    proves_number = True
     tracks = True
     voice_notes = True
 
