@@ -67,6 +67,11 @@ def told(passage: Passage) -> Json:
         "url": passage.url,
         "document": passage.document,
         "text": passage.text[:KEPT],
+        "legs": {
+            name: round(value, 4)
+            for name, value in (("words", passage.lexical), ("vectors", passage.vector))
+            if value is not None
+        },
     }
 
 
