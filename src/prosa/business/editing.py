@@ -124,7 +124,7 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             if form.is_valid() & rules.is_valid():
                 done = self._keep(request, guideline, draft, form, rules)
                 if done is not None:
-                    return done
+                    return self._trial(guideline) if "try" in request.POST else done
                 guideline = self._find(request, object_id)
                 draft = GuidelineDraft.objects.filter(guideline=guideline).select_related("updated_by").first()
         return TemplateResponse(
@@ -289,6 +289,10 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         self.log_change(request, guideline, text)
         messages.success(request, text)
         return self._back(guideline)
+
+    def _trial(self, guideline: Guideline) -> HttpResponse:
+        """The page lives with the conversations, for it answers as they do."""
+        return HttpResponseRedirect(reverse("admin:prosa_conversations_conversation_try", args=[guideline.pk]))
 
     def _back(self, guideline: Guideline) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:prosa_business_guideline_change", args=[guideline.pk]))
