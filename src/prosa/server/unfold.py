@@ -102,7 +102,23 @@ UNFOLD: dict[str, Any] = {
                     _item(_("Businesses"), "storefront", "prosa_business.business"),
                     _item(_("Guidelines"), "rule", "prosa_business.guideline"),
                     _item(_("Specialists"), "groups", "prosa_business.specialist"),
+                ],
+            },
+            {
+                "title": _("Knowledge"),
+                "separator": True,
+                "items": [
+                    _item(_("Sources"), "library_books", "prosa_knowledge.source"),
+                    _item(_("Documents"), "article", "prosa_knowledge.document"),
+                    {
+                        "title": _("Ask the knowledge"),
+                        "icon": "search",
+                        "link": reverse_lazy("admin:prosa_knowledge_document_ask"),
+                        "permission": _may_view("prosa_knowledge.document"),
+                    },
                     _item(_("Approved answers"), "verified", "prosa_knowledge.approvedanswer"),
+                    _item(_("Unanswered questions"), "help", "prosa_knowledge.gap"),
+                    _item(_("Suggested answers"), "lightbulb", "prosa_knowledge.suggestion"),
                 ],
             },
             {

@@ -1,0 +1,398 @@
+"""Sources in the admin: added, synchronised while you look, and told in plain words why something was not read."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+
+from prosa.business.models import Business
+from prosa.business.pages import register
+from prosa.conf import settings
+from prosa.knowledge import sync
+from prosa.knowledge.answer_pages import only_business
+from prosa.knowledge.loaders import MOST_BYTES, SUFFIXES
+from prosa.knowledge.models import Item, Source
+
+MOST_FILES = 50
+MOST_TEXT = 1_000_000
+"""Characters that may be pasted."""
+MOST_SHOWN = 100
+"""Items with errors that a page shows."""
+KINDS = {
+    "upload": (_("Files"), _("PDF, Word, Excel, CSV, HTML, Markdown or text"), "upload_file"),
+    "text": (_("Pasted text"), _("Whatever you can copy"), "content_paste"),
+    "url": (_("A page"), _("One address of the web, read again when it changes"), "link"),
+    "sitemap": (_("A whole site"), _("Every page its sitemap.xml lists"), "travel_explore"),
+    "folder": (_("A folder"), _("Files on this machine"), "folder"),
+}  # fmt: skip
+"""What can be added here: its name, what it is for, its symbol."""
+BADGES = {"new": "info", "waiting": "info", "running": "info", "done": "success", "failed": "danger"}
+BUSY = frozenset({Source.Status.WAITING.value, Source.Status.RUNNING.value})
+
+
+class _Files(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """One file or several."""
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        """Each of them, of a kind that is read and not too big."""
+        given = (data if isinstance(data, list | tuple) else [data]) or [None]
+        if len(given) > MOST_FILES:
+            raise ValidationError(_("At most %d files at once.") % MOST_FILES)
+        found = [super(FilesField, self).clean(each, initial) for each in given]
+        problems = [problem for each in found for problem in _problems(each)]
+        if problems:
+            raise ValidationError(problems)
+        return found
+
+
+def _problems(file: UploadedFile[Any]) -> list[str]:
+    name = file.name or ""
+    if PurePosixPath(name).suffix.lower() not in SUFFIXES:
+        told = gettext(
+            "%(name)s is of a kind that is not read. Save it as PDF, DOCX, XLSX, CSV, HTML, Markdown or text."
+        )
+        return [told % {"name": name[:100]}]
+    if (file.size or 0) > MOST_BYTES:
+        told = gettext("%(name)s is bigger than %(most)d MB. Split it, or leave its pictures out.")
+        return [told % {"name": name[:100], "most": MOST_BYTES // 1024 // 1024}]
+    return []
+
+
+class SourceForm(forms.Form):
+    """What every kind of source needs."""
+
+    business = forms.ModelChoiceField(Business.objects.order_by("name"), label=_("Business"), empty_label=None)
+
+
+class NamedForm(SourceForm):
+    """A source with a name and perhaps a period."""
+
+    name = forms.CharField(label=_("Name"), max_length=200, required=False, help_text=_("As it will be called here."))
+    every_minutes = forms.IntegerField(
+        label=_("Read again every (minutes)"), min_value=5, max_value=525_600, required=False,
+        help_text=_("Empty: only when asked."),
+    )  # fmt: skip
+
+
+class UploadForm(SourceForm):
+    """Files of the owner's."""
+
+    chosen = FilesField(
+        label=_("Files"), help_text=_("You can choose several."),
+        widget=_Files(attrs={"multiple": True, "accept": ",".join(SUFFIXES)}),
+    )  # fmt: skip
+
+
+class TextForm(SourceForm):
+    """A text that was pasted."""
+
+    name = forms.CharField(label=_("Title"), max_length=200, help_text=_("Customers see it as the source."))
+    text = forms.CharField(label=_("Text"), max_length=MOST_TEXT, widget=forms.Textarea(attrs={"rows": 14}))
+
+
+class UrlForm(NamedForm):
+    """A page of the web."""
+
+    url = forms.URLField(label=_("Address"), max_length=2000, assume_scheme="https")
+
+
+class SitemapForm(NamedForm):
+    """A sitemap."""
+
+    url = forms.URLField(
+        label=_("Address of the sitemap"), max_length=2000, assume_scheme="https",
+        help_text=_("Often https://example.com/sitemap.xml"),
+    )  # fmt: skip
+
+
+class FolderForm(NamedForm):
+    """A folder below the one the operator named."""
+
+    path = forms.CharField(label=_("Folder"), max_length=500)
+    glob = forms.CharField(label=_("Only files like"), max_length=100, required=False, help_text=_("For example *.md"))
+
+    def clean_path(self) -> str:
+        """Of this machine, below the folder of knowledge."""
+        given = str(self.cleaned_data["path"]).replace("\0", "")
+        below = settings().knowledge_folder
+        try:
+            found = (below / given).resolve()
+            inside = found.is_relative_to(below.resolve()) and found.is_dir()
+        except (OSError, RuntimeError, ValueError):
+            inside = False
+        if not inside:
+            raise ValidationError(_("There is no such folder below %(folder)s.") % {"folder": below})
+        return given
+
+
+FORMS: dict[str, type[SourceForm]] = {
+    "upload": UploadForm, "text": TextForm, "url": UrlForm, "sitemap": SitemapForm, "folder": FolderForm,
+}  # fmt: skip
+
+
+def make(kind: str, given: dict[str, Any]) -> list[Source]:
+    """Store the sources of a valid form, and ask for their first synchronisation.
+
+    A file with the name of one that was uploaded before takes its place.
+    """
+    business: Business = given["business"]
+    if kind == "upload":
+        return [_upload(business, file) for file in given["chosen"]]
+    config = {key: given[key] for key in ("text", "url", "path", "glob") if given.get(key)}
+    name = given.get("name") or given.get("url") or given.get("path") or kind
+    source = Source(
+        business=business, kind=kind, name=name[:200], config=config, every_minutes=given.get("every_minutes")
+    )
+    with transaction.atomic():
+        source.save()
+        sync.request(source.pk)
+    return [source]
+
+
+def _upload(business: Business, file: UploadedFile[Any]) -> Source:
+    name = PurePosixPath((file.name or "").replace("\\", "/")).name
+    with transaction.atomic():
+        Business.objects.select_for_update(no_key=True).only("pk").get(pk=business.pk)
+        source = Source.objects.filter(business=business, name=name[:200]).first()
+        if source is None or source.kind != "upload":
+            source = Source(business=business, kind="upload", name=_free(business, name))
+        before = str(source.file.name or "")
+        source.config = {"filename": name}
+        source.file = file
+        source.save()
+        if before:
+            transaction.on_commit(lambda: source.file.storage.delete(before))
+        sync.request(source.pk)
+    return source
+
+
+def _free(business: Business, name: str) -> str:
+    taken = set(Source.objects.filter(business=business).values_list("name", flat=True))
+    if name[:200] not in taken:
+        return name[:200]
+    return next(made for number in range(2, 10_000) if (made := f"{name[:190]} ({number})") not in taken)
+
+
+def kind_name(source: Source) -> str:
+    """What a kind is called here; kinds of packages go by their own name."""
+    return str(KINDS[source.kind][0]) if source.kind in KINDS else source.kind
+
+
+def standing(source: Source) -> SafeString:
+    """How its newest run stands: a badge, a bar while it runs, its error with the next move."""
+    what, _line, move = source.error.partition("\n")
+    context = {
+        "source": source, "badge": BADGES.get(source.status, "info"), "busy": source.status in BUSY,
+        "what": what, "move": move,
+    }  # fmt: skip
+    return mark_safe(render_to_string("prosa/admin/source_standing.html", context))  # noqa: S308 -- a template escapes
+
+
+@register(Source)
+class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Where knowledge comes from."""
+
+    list_display = ("name", "shown_kind", "shown_documents", "shown_standing", "synced_at", "business")
+    list_filter = ("status", "kind", "business")
+    list_select_related = ("business",)
+    search_fields = ("name",)
+    ordering = ("business", "name")
+    actions = None
+    list_before_template = "prosa/admin/sources.html"
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ("prosa/knowledge.css",)}
+        js = ("prosa/progress.js",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Source]:
+        """With how many documents each has."""
+        rows: QuerySet[Source] = super().get_queryset(request)
+        return rows.annotate(held=Count("documents"))
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def shown_kind(self, source: Source) -> str:
+        """In words."""
+        return kind_name(source)
+
+    @admin.display(description=_("documents"), ordering="held")
+    def shown_documents(self, source: Any) -> int:
+        """How many it has brought."""
+        return int(source.held)
+
+    @admin.display(description=_("state"), ordering="status")
+    def shown_standing(self, source: Source) -> str:
+        """Live while it runs."""
+        return standing(source)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Adds what can be done with one, and how far they are."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("progress/", wrap(self.progress_view), name="prosa_knowledge_source_progress"),
+            path("<int:pk>/sync/", wrap(self.sync_view), name="prosa_knowledge_source_sync"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """With what to do when there are none."""
+        extra_context = {
+            "nothing": not Source.objects.exists(),
+            "may_add": self.has_add_permission(request),
+            **(extra_context or {}),
+        }
+        response: HttpResponse = super().changelist_view(request, extra_context)
+        return response
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """First which kind, then what it needs."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        kind = request.GET.get("kind", "")
+        form = None
+        if kind in FORMS:
+            form = FORMS[kind](request.POST or None, request.FILES or None, initial={"business": only_business()})
+            if request.method == "POST" and form.is_valid():
+                try:
+                    made = make(kind, form.cleaned_data)
+                except IntegrityError:
+                    form.add_error("name", gettext("There is a source of this name already. Choose another."))
+                else:
+                    text = ngettext("It is being read.", "%d sources are being read.", len(made))
+                    messages.success(request, text % len(made) if "%d" in text else text)
+                    if len(made) == 1:
+                        return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_change", args=[made[0].pk]))
+                    return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Add knowledge"),
+            "opts": self.opts,
+            "kinds": [(key, *told) for key, told in KINDS.items()],
+            "kind": kind if form else "",
+            "kind_name": KINDS[kind][0] if form else "",
+            "form": form,
+            "folder": settings().knowledge_folder,
+            "media": self.media,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "prosa/admin/source_add.html", context)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One source: how it stands, what could not be read, how often it is read."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        source = self._find(object_id)
+        may_change = self.has_change_permission(request, source)
+        form = PeriodForm(request.POST or None, instance=source)
+        if request.method == "POST":
+            if not may_change:
+                raise PermissionDenied
+            if form.is_valid():
+                form.save()
+                messages.success(request, gettext("Saved."))
+                return HttpResponseRedirect(request.path)
+        broken = Item.objects.filter(source=source).exclude(error="").order_by("pk")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": source.name,
+            "opts": self.opts,
+            "original": source,
+            "source": source,
+            "standing": standing(source),
+            "kind_name": kind_name(source),
+            "documents": source.documents.count(),
+            "broken": [(item, *item.error.partition("\n")[::2]) for item in broken[:MOST_SHOWN]],
+            "many_broken": broken.count() > MOST_SHOWN,
+            "form": form,
+            "may_change": may_change,
+            "may_delete": self.has_delete_permission(request, source),
+            "media": self.media,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "prosa/admin/source.html", context)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Its documents are forgotten with it; how many is said before."""
+        source = self._find(object_id)
+        if not self.has_delete_permission(request, source):
+            raise PermissionDenied
+        if request.method == "POST":
+            name, file = source.name, source.file
+            source.delete()
+            if file:
+                file.storage.delete(str(file.name))
+            messages.success(request, gettext("%(name)s is forgotten.") % {"name": name})
+            return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Delete the source?"),
+            "opts": self.opts,
+            "source": source,
+            "documents": source.documents.count(),
+            "media": self.media,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "prosa/admin/source_delete.html", context)
+
+    def sync_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Read it again now."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        source = self._find(str(pk))
+        sync.request(source.pk)
+        return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_change", args=[source.pk]))
+
+    def progress_view(self, request: HttpRequest) -> HttpResponse:
+        """How the sources ``ids`` stand: ``{"7": {"html": …, "busy": …}}``."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = [
+            int(each) for each in request.GET.get("ids", "").split(",")[:200] if each.isdecimal() and len(each) < 19
+        ]
+        found = Source.objects.filter(pk__in=asked)
+        return JsonResponse(
+            {str(each.pk): {"html": standing(each), "busy": each.status in BUSY} for each in found},
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _find(self, object_id: str) -> Source:
+        usable = object_id.isascii() and object_id.isdecimal() and len(object_id) < 19
+        source = Source.objects.select_related("business").filter(pk=object_id).first() if usable else None
+        if source is None:
+            raise Http404
+        return source
+
+
+class PeriodForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
+    """How often it is read."""
+
+    class Meta:
+        model = Source
+        fields = ("active", "every_minutes")

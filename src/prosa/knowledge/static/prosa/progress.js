@@ -1,0 +1,23 @@
+// Shows how far sources are: while one is busy, its standing is asked for again.
+const EVERY = 1500;
+const address = document.querySelector("[data-progress]")?.dataset.progress ?? "progress/";
+
+async function look() {
+  const busy = [...document.querySelectorAll(".prosa-standing[data-busy]")];
+  if (!busy.length) return;
+  try {
+    const answer = await fetch(`${address}?ids=${busy.map((each) => each.dataset.source).join(",")}`);
+    if (answer.ok) {
+      const found = await answer.json();
+      for (const each of busy) {
+        const now = found[each.dataset.source];
+        if (now) each.outerHTML = now.html;
+      }
+    }
+  } catch {
+    // The server is away for a moment; the next look will tell.
+  }
+  setTimeout(look, EVERY);
+}
+
+addEventListener("DOMContentLoaded", () => setTimeout(look, EVERY));
