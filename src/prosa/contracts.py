@@ -525,7 +525,7 @@ class Turn:
     At most ``max_requests`` answers of models and ``max_tool_calls`` calls of tools a turn; ``tool_deadline`` is for
     each tool. ``before_write`` is called once, just before the first write tool runs: from then on the turn should not be
     cancelled because of newer messages. ``document_text`` gives the text of a PDF that a model cannot read itself (it blocks,
-    and may raise anything). ``proposals`` names what the agent may propose: what the caller carries out.
+    and may raise anything). ``spoken``: the answer will be heard, not read. ``proposals`` names what the agent may propose: what the caller carries out.
     ``specialist`` is who answers, by ``role``, its instructions; ``specialists`` are those the conversation may be passed
     to besides, itself included, and empty where there is nobody else. ``audience``: a customer, or a ``member`` of the
     business who asks about it.
@@ -561,6 +561,7 @@ class Turn:
     tool_deadline: float = 10.0
     before_write: Callable[[], None] | None = None
     document_text: Callable[[bytes], str] | None = None
+    spoken: bool = False
     proposals: frozenset[str] = frozenset({"bring_in_person", "resolve", "remember", "send_options"})
     request_tokens: int = 0
     answer_tokens: int = 0

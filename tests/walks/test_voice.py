@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from tests.walks.house import House, elsewhere
 from tests.walks.payloads import ANA, image, said, written
 
-from prosa import conf
 from prosa.agents import runner
 from prosa.business.models import Business
 from prosa.contracts import Media
@@ -35,48 +31,6 @@ def folder(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Pa
     settings.MEDIA_ROOT = tmp_path
     monkeypatch.setattr(dispatch, "backoff", lambda _attempt: 0.01)
     return tmp_path
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Set variables and let the settings be read again."""
-
-    def put(**variables: str) -> None:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        conf.settings.cache_clear()
-
-    yield put
-    monkeypatch.undo()
-    conf.settings.cache_clear()
-
-
-@pytest.fixture
-async def voice(environment: Callable[..., None]) -> AsyncIterator[fake_speech.Control]:
-    """The doubles that hear, speak and think, and settings that point at them."""
-    fake_speech.control.reset()
-    fake_llm.control.reset()
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(
-            uvicorn.Config(fake_speech.app, lifespan="off", log_level="critical", timeout_graceful_shutdown=1)
-        )
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        environment(
-            OPENAI_BASE_URL=f"{address}/v1",
-            OPENAI_API_KEY="sk-test-0123456789",
-            GOOGLE_GEMINI_BASE_URL=address,
-            GEMINI_API_KEY="AIzaTest0123456789",
-            PROSA_TRANSCRIPTION_MODEL="openai:stub",
-            PROSA_SPEECH_MODEL="openai:stub",
-            PROSA_MEDIA_WAIT="20",
-        )
-        yield fake_speech.control
-        server.should_exit = True
-        await serving
-    fake_speech.control.reset()
-    fake_llm.control.reset()
 
 
 def file(data: bytes, mime_type: str = "audio/ogg; codecs=opus") -> Any:

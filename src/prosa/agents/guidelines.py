@@ -59,6 +59,12 @@ Colleagues who know other things:
 When a question is plainly theirs, call {tool}; otherwise answer yourself, and never mention them to the customer."""
 
 
+_SPOKEN = """\
+# This answer is heard
+It goes out as a voice note. Write it as one speaks: two or three short sentences, no lists, no links, no emoji. It needs no \
+remark that it is a voice note."""
+
+
 def language(locale: str) -> str:
     """The name of a locale's language in English: ``pt-BR`` → ``Portuguese (BR)``."""
     tag, _, region = locale.replace("_", "-").partition("-")
@@ -83,6 +89,8 @@ def instructions(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> str:
     if approved:
         answers = "\n\n".join(f"Question: {entry.question}\nAnswer: {entry.answer}" for entry in approved)
         parts.append(f"# Answers the business has approved\n{memory.plain(answers)}")
+    if turn.spoken:
+        parts.append(_SPOKEN)
     parts.append(f"# Now\n{turn.now:%A, %d %B %Y, %H:%M} ({turn.now.tzname() or 'local time'})")
     return "\n\n".join(parts)
 

@@ -101,7 +101,9 @@ class Graph:
         :raises TemporaryError: it may work later; an upload that got lost shows nobody anything.
         """
         source = Path(file)
-        mime_type = (mime_type or mimetypes.guess_type(file)[0] or "application/octet-stream").split(";")[0].strip()
+        mime_type = mime_type or mimetypes.guess_type(file)[0] or "application/octet-stream"
+        if not mime_type.startswith("audio/ogg"):  # only with its codec is Ogg a voice note
+            mime_type = mime_type.split(";")[0].strip()
         try:
             with source.open("rb") as opened:  # noqa: ASYNC230 -- opened only; aiohttp reads it in a thread
                 answer = await self._call(

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from prosa import sql
+from prosa import sql, telemetry
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
-from prosa.contracts import OutboundMessage, Reply, TurnResult
-from prosa.conversations import casting, intents, ownership, trace
+from prosa.contracts import OutboundMessage, Reply, TurnResult, Usage
+from prosa.conversations import casting, intents, ownership, trace, voicing
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
 from prosa.conversations.dispatch import RELEASED, Claim, Release
 from prosa.conversations.models import State
@@ -101,6 +101,12 @@ class Finish:
                 await intents.carry_out(connection, context, result, outcome, row[0], row[2])
         if said:
             self._wake()
+        told = result.usage if result is not None else Usage()
+        telemetry.note(
+            turn=row[0] if row else None, business=context.business_id, inbox=context.inbox_id, message=row[2] if row else None,
+            outcome=outcome, model=result.model if result else "", input_tokens=told.input_tokens,
+            output_tokens=told.output_tokens, requests=told.requests, cost=told.cost, guidelines=context.turn.guideline_version,
+        )  # fmt: skip
         log.info(
             "turn",
             extra={
@@ -117,7 +123,8 @@ class Finish:
         if inbox is None:
             return []
         provider = base.provider(inbox.kind)
-        return [bubble for reply in result.replies for bubble in provider.compose(reply)]
+        bubbles = [bubble for reply in result.replies for bubble in provider.compose(reply)]
+        return voicing.spoken(bubbles) if context.turn.spoken and result.model else bubbles
 
     async def keep_company(self, claim: Claim, context: Context) -> Release:
         """While people have not come yet: no model, one honest notice every so often; the messages stay unanswered."""

@@ -20,16 +20,25 @@ from typing import Any
 
 from django.core.files.storage import default_storage
 
-from prosa import sql
+from prosa import sql, telemetry
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.channels.inboxes import queries as inbox_queries
 from prosa.contracts import Attachment, InboxConfig, OutboundMessage, Sent
-from prosa.conversations import intents
+from prosa.conversations import intents, voicing
 from prosa.conversations.begin import address
 from prosa.conversations.dispatch import Claim, Release, backoff
 from prosa.conversations.inbound import TRACKER
-from prosa.errors import ChannelBroken, PermanentError, ProsaError, SlowDown, TemporaryError, UnknownOutcome
+from prosa.conversations.voicing import Voicing
+from prosa.errors import (
+    ChannelBroken,
+    PermanentError,
+    ProsaError,
+    SlowDown,
+    TemporaryError,
+    UnknownOutcome,
+    WindowClosed,
+)
 from prosa.http import Client
 from prosa.postgres.connections import Pool, fetch_all, fetch_one
 
@@ -83,6 +92,7 @@ class Outbox:
     def __init__(self, pool: Pool, inboxes: Inboxes, client: Client) -> None:
         self._pool, self._inboxes, self._client = pool, inboxes, client
         self._pacer = _Pacer()
+        self._voicing = Voicing(pool)
 
     async def deliver(self, claim: Claim) -> Release:
         """Send what waits in one conversation, the oldest first, until nothing is left or something must wait."""
@@ -103,7 +113,12 @@ class Outbox:
                 return Release(again_in=hold)
             if len(unsure) == len(queue):
                 return Release(again_in=min(looks, default=None))
-            release = await self._leave(inbox, rows[0][11], claim.conversation_id, queue[len(unsure)])
+            outgoing = queue[len(unsure)]
+            if voicing.is_spoken(outgoing.message):
+                message = await self._voicing.prepare(outgoing.id, claim.conversation_id, outgoing.message)
+                outgoing = replace(outgoing, message=message)
+            with telemetry.span("send", message=outgoing.id, channel=inbox.kind):
+                release = await self._leave(inbox, rows[0][11], claim.conversation_id, outgoing)
             if release is not None:
                 return replace(release, again_in=min([release.again_in or 0.0, *looks]))
             if len(queue) == 1:
@@ -164,16 +179,23 @@ class Outbox:
         except TemporaryError as error:
             return await self._later(inbox, conversation_id, outgoing, error, burst)
         except PermanentError as error:
-            await self._end(outgoing, "failed", error=str(error), code=error.code)
-            if isinstance(error, ChannelBroken):
-                await self._trouble(inbox, str(error))
-            return None
+            return await self._refused(inbox, outgoing, error)
         except asyncio.CancelledError:
             await asyncio.shield(self._end(outgoing, "unconfirmed", error="Cut off while sending."))
             raise
         await self._accepted(inbox, outgoing, sent)
         if closes:
             await intents.close(self._pool, conversation_id)
+        return None
+
+    async def _refused(self, inbox: InboxConfig, outgoing: _Outgoing, error: PermanentError) -> Release | None:
+        """It will never be accepted as it is: a voice note goes out as text, everything else has failed."""
+        if voicing.is_spoken(outgoing.message) and not isinstance(error, ChannelBroken | WindowClosed):
+            await self._voicing.as_text(outgoing.id, outgoing.message)
+            return Release(again_in=0)
+        await self._end(outgoing, "failed", error=str(error), code=error.code)
+        if isinstance(error, ChannelBroken):
+            await self._trouble(inbox, str(error))
         return None
 
     async def _accepted(self, inbox: InboxConfig, outgoing: _Outgoing, sent: Sent) -> None:
@@ -238,6 +260,7 @@ class Outbox:
     async def _end(
         self, outgoing: _Outgoing, status: str, *, provider_id: str | None = None, error: str = "", code: str = ""
     ) -> None:
+        telemetry.note(message=outgoing.id, outcome=status)
         async with self._pool.connection() as connection:
             await fetch_one(
                 connection,
