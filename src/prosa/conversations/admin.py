@@ -18,11 +18,13 @@ from unfold.decorators import display
 
 from prosa.business.pages import register
 from prosa.contacts.models import Identity
-from prosa.conversations import dispatch, downloads, ownership, thread, webhook_pages
+from prosa.conversations import analyst_page, copies, dispatch, downloads, ownership, thread, webhook_pages
+from prosa.conversations.copilot_pages import CopilotPages, handover, ways
 from prosa.conversations.dashboard import UNDELIVERED, zone_named
 from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State
 from prosa.conversations.pages import ReadOnlyAdmin, conversation_link, name_of
 from prosa.conversations.reply_pages import ReplyPages
+from prosa.conversations.trying_pages import TryPages
 from prosa.errors import ProsaError
 from prosa.redaction import redact
 
@@ -33,7 +35,7 @@ MOVES = {"give-back": ownership.give_back, "take": ownership.take, "resolve": ow
 
 
 @register(Conversation)
-class ConversationAdmin(ReplyPages):
+class ConversationAdmin(CopilotPages, ReplyPages, TryPages):
     """The list, and each conversation as bubbles."""
 
     list_display = ("shown_contact", "inbox", "shown_state", "last_inbound_at", "shown_waiting", "unread")
@@ -94,6 +96,7 @@ class ConversationAdmin(ReplyPages):
                 wrap(self.move_view),
                 name="prosa_conversations_conversation_move",
             ),
+            path("ask/", wrap(analyst_page.ask_view), name="prosa_conversations_ask"),
             path("file/<int:attachment_id>/", wrap(self.file_view), name="prosa_conversations_conversation_file"),
             *super().get_urls(),
         ]
@@ -120,6 +123,8 @@ class ConversationAdmin(ReplyPages):
             "state_label": State(conversation.state).label,
             "dead": Dispatch.objects.filter(conversation=conversation).exclude(dead_at=None),
             "may_move": self.has_change_permission(request),
+            "handover": handover(conversation),
+            "copilot_ways": ways(),
             "zone": zone_named(conversation.business.timezone),
             **(extra_context or {}),
         }
@@ -155,6 +160,8 @@ class ConversationAdmin(ReplyPages):
         attachment = Attachment.objects.filter(pk=attachment_id).first()
         if attachment is None:
             raise Http404
+        if request.GET.get("copy") == "mp3":
+            attachment = copies.mp3(attachment)
         return downloads.answer(request, attachment)
 
     def _find(self, conversation_id: int) -> Conversation | None:

@@ -48,7 +48,8 @@ def _registered(problems: list[str]) -> Iterable[Any]:
     hook = manager().hook.tools
     for each in hook.get_hookimpls():
         try:
-            yield from each.function()
+            found: Any = each.function()
+            yield from found
         except Exception as error:  # noqa: BLE001  a plug-in that fails takes no other with it
             problems.append(f"{each.plugin_name}: {type(error).__name__}: {error}"[:300])
 

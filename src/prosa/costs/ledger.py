@@ -21,7 +21,7 @@ from prosa.postgres.connections import Connection, fetch_one
 
 queries = sql.load(__file__, "ledger.sql")
 
-PURPOSES = ("turn", "embedding", "transcription", "speech", "summary")
+PURPOSES = ("turn", "embedding", "transcription", "speech", "summary", "copilot", "analytics")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,12 @@ UNFOLD: dict[str, Any] = {
                         "prosa.conversations.dashboard.waiting_badge",
                     ),
                     _item(_("Contacts"), "contacts", "prosa_contacts.contact"),
+                    {
+                        "title": _("Ask about your business"),
+                        "icon": "query_stats",
+                        "link": reverse_lazy("admin:prosa_conversations_ask"),
+                        "permission": _may_view("prosa_conversations.conversation"),
+                    },
                 ],
             },
             {

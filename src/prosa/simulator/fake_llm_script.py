@@ -105,16 +105,38 @@ def reply(prompt: Prompt) -> str:
     )
 
 
+_LASTING: Final = re.compile(
+    r"\b(?:me chamo|prefiro|sou alergic|me llamo|soy alergic|my name is|i prefer|i am allergic)"
+)
+_SETTLED: Final = re.compile(r"\b(?:tudo resolvido|era so isso|todo resuelto|eso era todo|all settled|that was all)")
+
+
 def calls(prompt: Prompt, tools: Sequence[str]) -> list[Call]:
-    """The tools to call instead of answering: one about a person, when the question is for a person; the search, when
-    something is asked that was not looked up yet; else none."""
+    """The tools to call instead of answering: one about a person, when the question is for a person; memory, when the customer
+    tells something lasting; the closing, when all is settled; the search, when something is asked that was not looked up
+    yet; else none."""
     words = _fold(prompt.question)
     if {"pessoa", "atendente", "humano", "persona", "person", "human"} & set(words):
         return [Call(name, {"reason": prompt.question[:200]}) for name in tools if "person" in name][:1]
+    said = " ".join(words)
+    if not prompt.results:
+        if "remember" in tools and _LASTING.search(said):
+            return [Call("remember", {"fact": prompt.question[:200]})]
+        if "resolve" in tools and _SETTLED.search(said):
+            return [Call("resolve", {"summary": prompt.question[:200]})]
     asks = "?" in prompt.question or sum(len(word) > 3 for word in words) > 1
     if SEARCH in tools and asks and not prompt.results:
         return [Call(SEARCH, {"query": prompt.question[:400]})]
-    return []
+    reports = [] if prompt.results else [name for name in tools if name.startswith("report_")]
+    return [Call(name, {}) for name in reports if {_ASKED.get(word[:4], word[:4]) for word in words} & _parts(name)][:1]
+
+
+_ASKED: Final = {"cust": "cost", "gast": "cost", "pess": "hand", "temp": "resp", "tiem": "resp", "perg": "unan", "preg": "unan", "mens": "mess"}  # fmt: skip
+"""What beginnings of words, in reports' names, those of Portuguese and Spanish questions mean."""
+
+
+def _parts(name: str) -> set[str]:
+    return {part[:4] for part in name.split("_")[1:]}
 
 
 def _data(prompt: Prompt) -> str:
