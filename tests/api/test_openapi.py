@@ -42,7 +42,9 @@ def server(inbox_and_key: tuple[Inbox, str], surroundings: pytest.MonkeyPatch) -
 
 def test_the_description_is_there(server: str):
     told = httpx.get(f"{server}/api/v1/openapi.json").json()
-    assert set(told["paths"]) == {"/api/v1/messages", "/api/v1/messages/{message_id}", "/api/v1/turns/{turn_id}"}
+    assert set(told["paths"]) >= {"/api/v1/messages", "/api/v1/messages/{message_id}", "/api/v1/turns/{turn_id}"}
+    about = "/api/v1/conversations/{conversation_id}"
+    assert set(told["paths"]) >= {f"{about}/suggestion", f"{about}/summary", f"{about}/rewrite"}
     post = told["paths"]["/api/v1/messages"]["post"]
     assert set(post["responses"]) >= {"200", "202", "401", "409", "413", "415", "422", "429", "503"}
     assert "application/problem+json" in post["responses"]["422"]["content"]

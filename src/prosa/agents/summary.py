@@ -91,14 +91,14 @@ def extract(old: str, lines: Sequence[Line], locale: str, *, reason: str = "", u
     """
     started, answered, opened, why = LABELS.get(locale.replace("_", "-").partition("-")[0].lower(), LABELS["pt"])
     first, pairs, lead = "", [], []
-    for line in old.splitlines():
-        label, _, rest = line.partition(": ")
+    for told_before in old.splitlines():
+        label, _, rest = told_before.partition(": ")
         if label == started:
             first = first or rest
         elif label == answered:
             pairs.append(rest)
         elif label not in (opened, why):
-            lead.append(line)
+            lead.append(told_before)
     waiting: list[str] = []
     asked: list[str] = []
     for line in lines:

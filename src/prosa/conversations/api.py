@@ -186,7 +186,7 @@ def _make(namespace: str, **arguments: Any) -> _Api:
 
     @made.exception_handler(ValidationError)
     def invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
-        return _invalid([{"loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors]).response()
+        return invalid_fields([{"loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors]).response()
 
     @made.exception_handler(Http404)
     def missing(_request: HttpRequest, _error: Http404) -> HttpResponse:
@@ -302,7 +302,7 @@ async def _seller(request: HttpRequest, door: Entrance) -> Caller:
 
 async def _ask(request: HttpRequest, door: Entrance, who: Caller, message_url: str) -> HttpResponse:
     keys.pace(who)
-    body = _body(request)
+    body = body_of(request)
     question = _question(body)
     if question.inbox and question.inbox != who.inbox.slug:
         raise Problem(404, "This key has no such inbox.", "Leave inbox out, or use a key of that inbox.")
@@ -330,7 +330,11 @@ async def _look(request: HttpRequest, door: Entrance, who: Caller, message_id: i
     return _told(answer, message_url)
 
 
-def _body(request: HttpRequest) -> bytes:
+def body_of(request: HttpRequest) -> bytes:
+    """The JSON a request brought, not yet read.
+
+    :raises Problem: another type (415), not whole (408), or larger than :data:`MAX_BODY` (413).
+    """
     kind = (request.content_type or "").lower()
     if kind != "application/json":
         # Also what keeps a stranger's web page from writing to a developer's open alias: this type needs a preflight.
@@ -352,11 +356,11 @@ def _question(body: bytes) -> Question:
             400, f"The body is not JSON: {error.msg}.", 'Send e.g. {"user_id": "42", "text": "Hello"} in UTF-8.'
         ) from None
     if not isinstance(given, dict):
-        raise _invalid([{"loc": [], "msg": "a JSON object is expected"}])
+        raise invalid_fields([{"loc": [], "msg": "a JSON object is expected"}])
     try:
         return Question.model_validate(given)
     except Invalid as error:
-        raise _invalid(
+        raise invalid_fields(
             [
                 {"loc": list(each["loc"]), "msg": each["msg"].removeprefix("Value error, ")}
                 for each in error.errors(include_url=False, include_input=False)
@@ -364,7 +368,8 @@ def _question(body: bytes) -> Question:
         ) from None
 
 
-def _invalid(errors: list[Json]) -> Problem:
+def invalid_fields(errors: list[Json]) -> Problem:
+    """A refusal that names the wrong fields."""
     first = errors[0] if errors else {"loc": [], "msg": "is wrong"}
     where = ".".join(str(part) for part in first["loc"]) or "body"
     return Problem(422, f"{where}: {first['msg']}.", "Correct it and send it again.", errors=errors)

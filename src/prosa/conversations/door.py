@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import psycopg
 
 from prosa import conf, realtime
+from prosa.agents import llm
 from prosa.channels import base, inboxes
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, WebhookRequest
@@ -168,6 +169,7 @@ class Door:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await realtime.close()
         await fusion.close()
+        await llm.close()  # what the copilot asked
         if self._pool is not None:
             await self._pool.close()
 

@@ -59,7 +59,15 @@ async def entrance() -> Entrance:
         if not running.inboxes.loaded:
             raise Unavailable
         return running
-    alone = _Alone()
-    async with alone.connection() as connection:
-        await alone.inboxes.load(connection)
-    return alone
+    return await alone()
+
+
+async def alone() -> Entrance:
+    """A door for one request, in any event loop.
+
+    :raises Unavailable: the database cannot be reached.
+    """
+    made = _Alone()
+    async with made.connection() as connection:
+        await made.inboxes.load(connection)
+    return made

@@ -31,3 +31,7 @@ WHERE s.through_id <= excluded.through_id
 -- name: stored
 SELECT text, model, written_at FROM prosa_conversations_summary
 WHERE business_id = %(business_id)s AND conversation_id = %(conversation_id)s AND purpose = %(purpose)s
+
+-- name: within
+SELECT 1 FROM prosa_conversations_conversation
+WHERE business_id = %(business_id)s AND inbox_id = %(inbox_id)s AND id = %(conversation_id)s

@@ -167,6 +167,8 @@ def _happened(event: Event, people: dict[str, str]) -> str:
         "reopened": _("re-opened"),
         "opened": _("opened"),
         "not_answered": _("left unanswered"),
+        "remembered": _("remembered what the customer told"),
+        "began_afresh": _("started afresh"),
         "passed_on": _("passed on to a specialist"),
     }.get(event.kind, event.kind.replace("_", " "))
     who = people.get(event.actor) or {
@@ -185,4 +187,5 @@ def _happened(event: Event, people: dict[str, str]) -> str:
         "too_old": _("too old to be answered as new"),
         "blocked": _("the contact is blocked"),
     }.get(str(reason), reason)
-    return f"{what} · {who}" + (f" · {reason}" if reason else "")
+    settled = data.get("summary") if isinstance(data, dict) else ""
+    return " · ".join(str(part) for part in (what, who, reason, settled) if part)
