@@ -106,6 +106,10 @@ def test_an_owner_reads_why(admin_client, reply, conversation):
         ({"model": "offline", "requests": 0, "trace": {"offline": "unknown"}}, "said that it does not know"),
         ({"model": "", "requests": 0, "trace": {"handoff": {"reason": "budget"}}}, "the budget is used up"),
         ({"model": "m", "requests": 1, "cost": None}, "its price is not known"),
+        ({"trace": {"specialist": {"name": "sales"}}}, "The specialist “sales” answered."),
+        ({"trace": {"specialist": {"name": "support", "from": "sales", "reason": "it broke"}}}, "“sales” passed it on to “support”: it broke."),
+        ({"trace": {"rejected": [{"outcomes": ["I booked it"]}]}}, "claimed what was not done: “I booked it”."),
+        ({"trace": {"strict": "prices", "rejected": [{"strict": "prices"}]}}, "of “prices” only approved answers may be said"),
     ],
 )  # fmt: skip
 def test_every_ending_explains_itself(admin_client, conversation, fields, told):

@@ -121,7 +121,11 @@ def _sentences(trace: Trace) -> list[str]:
     return [
         _("The customer asked: “%(text)s”.") % {"text": asked} if asked else "",
         _became(trace),
+        _specialist(trace),
         *_guidelines(trace),
+        _("Of “%(topic)s” only approved answers may be said.") % {"topic": _quoted(trace.strict)}
+        if trace.strict
+        else "",
         _approved(trace),
         *_found(trace),
         *_called(trace),
@@ -147,6 +151,16 @@ def _became(trace: Trace) -> str:
         "notice": _("The customer was waiting for a person: only a notice was sent, and no model was asked."),
         "failed": _("The attempt to answer failed."),
     }.get(trace.outcome, "")
+
+
+def _specialist(trace: Trace) -> str:
+    who = trace.specialist
+    if who is None:
+        return ""
+    if who.came_from:
+        said = _("“%(origin)s” passed it on to “%(name)s”: %(reason)s.")
+        return said % {"origin": who.came_from, "name": who.name, "reason": _quoted(who.reason) or "—"}
+    return _("The specialist “%(name)s” answered.") % {"name": who.name}
 
 
 def _guidelines(trace: Trace) -> list[str]:
@@ -213,8 +227,14 @@ def _refused(trace: Trace) -> list[str]:
                 len(draft.figures),
             )
             told.append(said % {"figures": ", ".join(f"“{_quoted(each)}”" for each in draft.figures)})
-        else:
-            told.append(_("A draft was refused: %(reason)s.") % {"reason": draft.reason or "—"})
+        if draft.outcomes:
+            said = ", ".join(f"“{_quoted(each)}”" for each in draft.outcomes)
+            told.append(_("A draft was refused because it claimed what was not done: %(claims)s.") % {"claims": said})
+        if draft.strict:
+            said = _("A draft was refused: of “%(topic)s” only approved answers may be said.")
+            told.append(said % {"topic": _quoted(draft.strict)})
+        if draft.reason:
+            told.append(_("A draft was refused: %(reason)s.") % {"reason": _quoted(draft.reason)})
     return told
 
 
@@ -230,7 +250,7 @@ def _saving(trace: Trace) -> str:
 
 
 def _failed(trace: Trace) -> list[str]:
-    failed = [each for each in trace.attempts if not each.ok and each.status != "ungrounded"]
+    failed = [each for each in trace.attempts if not each.ok and each.status not in ("ungrounded", "strict")]
     return [
         _("%(model)s gave no answer (%(reason)s).")
         % {"model": each.model or "—", "reason": _quoted(each.error or each.status) or "—"}

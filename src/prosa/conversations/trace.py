@@ -49,8 +49,12 @@ class Rule(BaseModel):
     number: int = 0
     when: str = ""
     chosen: bool = False
-    reason: str = Field("", description="always, fits, or why not: off, not_yet, over, channel, excluded, budget.")
+    reason: str = Field(
+        "",
+        description="always, fits, relevant, or why not: off, not_yet, over, channel, specialist, excluded, unrelated, budget.",
+    )
     by: int = Field(0, description="The number of the rule that left this one out.")
+    score: float | None = Field(None, description="How near it is to the question, where that was asked.")
     tokens: int = 0
 
 
@@ -88,11 +92,14 @@ class ToolCall(BaseModel):
 
 
 class Rejected(BaseModel):
-    """A draft that was not sent. ``figures`` are those that stand in no source."""
+    """A draft that was not sent. ``figures`` stand in no source, ``outcomes`` were claimed though no tool brought them about,
+    ``strict`` is the topic on which only approved answers may be said."""
 
     model: str = ""
     draft: str = ""
     figures: list[str] = []
+    outcomes: list[str] = []
+    strict: str = ""
     reason: str = ""
 
 
@@ -159,6 +166,14 @@ class Wish(BaseModel):
     team: str = ""
 
 
+class Specialist(BaseModel):
+    """Who answered. ``came_from`` had the conversation before, and passed it on in this turn for a ``reason``."""
+
+    name: str = ""
+    came_from: str = ""
+    reason: str = ""
+
+
 class Trace(BaseModel):
     """How one reply came to be. Times in milliseconds, money in US dollars."""
 
@@ -175,6 +190,8 @@ class Trace(BaseModel):
     offline: str = Field(
         "", description="How it was answered without a model: approved, passage, greeting, handoff or unknown."
     )
+    strict: str = Field("", description="The topic of the question on which only approved answers may be said.")
+    specialist: Specialist | None = None
     guideline_version: int = 0
     rules: list[Rule] = []
     approved: list[Approved] = []
@@ -231,11 +248,13 @@ def read(turn: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] = ()) ->
         draft=_text(turn.get("draft")),
         error=redact(_text(turn.get("error"))),
         offline=_text(shown.get("offline")),
+        strict=_text(shown.get("strict")),
+        specialist=_specialist(shown.get("specialist")),
         guideline_version=_whole(turn.get("guideline_version")),
         rules=[
             Rule(
                 number=_whole(row.get("rule")), when=_text(row.get("when")), chosen=row.get("chosen") is True,
-                reason=_text(row.get("reason")), by=_whole(row.get("by")), tokens=_whole(row.get("tokens")),
+                reason=_text(row.get("reason")), by=_whole(row.get("by")), tokens=_whole(row.get("tokens")), score=_number(row.get("score")),
             )
             for row in _rows(shown.get("rules"))
         ],
@@ -257,6 +276,7 @@ def read(turn: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] = ()) ->
             Rejected(
                 model=_text(row.get("model")), draft=_text(row.get("draft")), reason=_text(row.get("reason")),
                 figures=[_text(each) for each in _list(row.get("figures"))],
+                outcomes=[_text(each) for each in _list(row.get("outcomes"))], strict=_text(row.get("strict")),
             )
             for row in _rows(shown.get("rejected"))
         ],
@@ -287,7 +307,7 @@ def read(turn: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] = ()) ->
 _AS_READ = frozenset({"passages", "approved"})
 """The business's own words, shown as they were: its telephone number there is no secret."""
 _KNOWN = _AS_READ | {
-    "rules", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "asked", "sources",
+    "rules", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "strict", "specialist", "asked", "sources",
     "guideline_version",
 }  # fmt: skip
 
@@ -327,6 +347,13 @@ def _budget(row: Json) -> Budget:
 def _wish(value: Any) -> Wish | None:
     row = _mapping(value)
     return Wish(reason=_text(row.get("reason")), team=_text(row.get("team"))) if row else None
+
+
+def _specialist(value: Any) -> Specialist | None:
+    row = _mapping(value)
+    if not _text(row.get("name")):
+        return None
+    return Specialist(name=_text(row.get("name")), came_from=_text(row.get("from")), reason=_text(row.get("reason")))
 
 
 def _more(shown: Json) -> Json:
