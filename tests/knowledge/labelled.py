@@ -33,6 +33,13 @@ def read():
     return passages, questions, strange
 
 
+def hard():
+    """Questions ``[(text, id)]`` of ``hard.txt``: what the passages answer, in other words."""
+    lines = Path(__file__).with_name("hard.txt").read_text("utf-8").splitlines()
+    asked = (line[1:].strip().split(" ", 1) for line in lines if line.startswith("?"))
+    return [(text, name) for name, text in asked]
+
+
 def mistyped(text: str, seed: int = 0) -> str:
     """One slip of the finger in every third word of five letters or more, one at least: swapped, lost, doubled or wrong."""
     chance = random.Random(f"{seed}{text}")  # noqa: S311 -- the same slips each time

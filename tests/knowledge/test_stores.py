@@ -40,6 +40,16 @@ class StoreContract:
         assert [similarity for _, similarity in found] == pytest.approx([1, 0.5**0.5, 0, -1], abs=1e-6)
         assert await store.nearest(one, MODEL, (2.0, 0.0, 0.0), 2) == found[:2]
 
+    async def test_named_chunks_are_compared_one_by_one(self, store: VectorStore, one: int, two: int):
+        await store.put(one, MODEL, ITEMS)
+        await store.put(two, MODEL, [Stored(7, (1.0, 0.0, 0.0))])
+        found = await store.similarities(one, MODEL, (2.0, 0.0, 0.0), [1, 3, 4, 7, 99])
+        assert found == pytest.approx({1: 1.0, 3: 0.5**0.5, 4: -1.0}, abs=1e-6)
+        assert await store.similarities(one, MODEL, (2.0, 0.0, 0.0), []) == {}
+        assert await store.similarities(one, "local:nobody", (2.0, 0.0, 0.0), [1]) == {}
+        with pytest.raises(BadInput):
+            await store.similarities(one, MODEL, (1.0, 0.0), [1])
+
     async def test_a_business_never_finds_anothers(self, store: VectorStore, one: int, two: int):
         await store.put(one, MODEL, ITEMS)
         # The same chunk id for both: a store that keys by it alone would mix them.
