@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from tests.agents.conftest import NOW
 
 from prosa.agents import runner
-from prosa.contracts import Json, Passage, Tool, ToolContext, ToolResult, Turn
+from prosa.contracts import File, Json, Line, Passage, Tool, ToolContext, ToolResult, Turn
 from prosa.simulator.fake_llm import Control
 
 ATTEMPTS = [
@@ -93,3 +96,31 @@ async def test_no_attempt_becomes_an_instruction(models: Control, turn: Callable
 
 def test_there_are_enough_of_them() -> None:
     assert len(set(ATTEMPTS)) == len(ATTEMPTS) >= 30
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+async def test_no_file_and_no_transcript_becomes_an_instruction(
+    models: Control, turn: Callable[..., Turn], tmp_path: Path, attempt: str
+) -> None:
+    """Spoken, as a caption, as a file's name, as the text of a document."""
+    path = tmp_path / "nota.pdf"
+    path.write_bytes(b"%PDF-1.7\n")
+
+    def asks(text: str, name: str) -> Turn:
+        file = File(path, "application/pdf", path.stat().st_size, "document", name)
+        line = Line("customer", text, NOW, voice=True, files=(file,))
+        return replace(turn(document_text=lambda _data: text), question=(line,))
+
+    models.call()
+    await runner.run(asks("Oi", "nota.pdf"))
+    harmless = set(told(models))
+    models.requests.clear()
+    models.call()
+    await runner.run(asks(attempt, attempt))
+    assert set(told(models)) == harmless
+    (request,) = models.requests
+    parts = [part["text"] for part in request.body["messages"][-1]["content"]]
+    assert request.body["messages"][-1]["role"] == "user"
+    assert parts[0].startswith("[voice note] ")
+    assert parts[-1] == "[end of the file's text]"
+    assert "[" not in parts[-2]  # a document cannot end its own fence
