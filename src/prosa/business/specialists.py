@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import Field
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -34,6 +38,13 @@ class SpecialistAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         ),
         (_("In its own words"), {"fields": ("about", "instructions", "keywords", "model")}),
     )
+
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        """Keywords are a line or three, not a page."""
+        made = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name in ("instructions", "keywords"):
+            made.widget.attrs["rows"] = {"instructions": 8, "keywords": 3}[db_field.name]
+        return made
 
     @admin.display(description=_("name"), ordering="name")
     def shown_name(self, specialist: Specialist) -> str:
