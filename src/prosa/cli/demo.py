@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from prosa.business.models import Business, Guideline
 from prosa.channels.models import Inbox
+from prosa.costs.models import BY_PERSON, ModelPrice
 from prosa.knowledge.models import ApprovedAnswer
 from prosa.simulator.demo import demo_inboxes
 
 SLUG = "atelie-aurora"
+DOUBLE = "openai-chat:double"
+"""The model of ``prosa up --double``. Its price is a hundred times a real one's, so that a budget can be watched running out."""
 
 GUIDELINES = """\
 Você é a Lia, atendente do Ateliê Aurora, uma loja de velas, sabonetes e presentes artesanais em Pinheiros, São Paulo.
@@ -87,6 +91,9 @@ def furnish(port: int, make_inbox: Callable[..., Inbox]) -> Business:
         Guideline.objects.create(business=business, text=GUIDELINES)
         for question, answer in ANSWERS:
             ApprovedAnswer.objects.create(business=business, question=question, answer=answer)
+        ModelPrice.objects.get_or_create(
+            pattern=DOUBLE, defaults={"valid_from": date(2026, 1, 1), "input": 100, "output": 400, "source": BY_PERSON}
+        )
     for wanted in demo_inboxes(port):
         made: Inbox | None = Inbox.objects.filter(kind=wanted["kind"], slug=wanted["slug"]).first()
         credentials: dict[str, Any] = wanted["credentials"]
