@@ -12,7 +12,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 from tests.walks.house import Carrier, House, elsewhere, says
-from tests.walks.payloads import said
+from tests.walks.payloads import receipt, said
 from tests.walks.test_voice import NOTE, file, spoken
 
 from prosa.agents import audio
@@ -143,6 +143,29 @@ async def test_a_refused_voice_note_goes_out_once_as_text(
         ("text", False)
     ]
     assert house.one("select count(*) from prosa_conversations_attachment") == 0
+
+
+async def test_a_voice_note_that_is_refused_later_goes_out_once_as_text(
+    voice: fake_speech.Control, house: House, bubbles: list[OutboundMessage]
+):
+    house.mind.answer = a_price
+    await house.work()
+    await house.post(said(ASK, "1"))
+    await house.until(lambda: house.carrier.sent)
+    await house.quiet()
+    wamid = house.one("select provider_id from prosa_conversations_message where direction = 'out'")
+    error = {"code": 131053, "title": "Media upload error"}
+    for _ in range(2):
+        await house.post(receipt("failed", wamid, error=error))
+    await house.until(lambda: len(bubbles) == 2)
+    await house.quiet()
+    assert [(bubble.kind, bubble.text) for bubble in bubbles] == [("audio", PRICE), ("text", PRICE)]
+    assert house.sends() == [(PRICE, "failed"), (PRICE, "sent")]
+    wamid = house.one("select provider_id from prosa_conversations_message where status = 'sent'")
+    await house.post(receipt("failed", wamid, error=error))
+    await house.until(lambda: [status for _, status in house.sends()] == ["failed", "failed"])
+    await house.quiet()
+    assert len(bubbles) == 2
 
 
 async def test_text_that_is_refused_too_has_failed(

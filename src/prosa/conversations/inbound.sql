@@ -165,7 +165,13 @@ WITH r AS MATERIALIZED (
     FROM r JOIN locked USING (id)
     WHERE m.id = r.id
       AND coalesce(array_position(%(ranks)s::text[], m.status), 0) < array_position(%(ranks)s::text[], r.status)
-    RETURNING m.id, m.conversation_id, m.business_id, m.status, m.error_code, m.error, m.author
+    RETURNING m.id, m.conversation_id, m.business_id, m.status, m.error_code, m.error, m.author, m.inbox_id, m.kind, m.text, m.payload, m.epoch, m.turn_id
+), again AS (
+    -- A voice note of ours that Meta took and then could not use goes out as text: a new bubble, so that it happens once.
+    INSERT INTO prosa_conversations_message (conversation_id, business_id, inbox_id, direction, author, kind, text, status, epoch, turn_id)
+    SELECT conversation_id, business_id, inbox_id, 'out', author, 'text', text, 'queued', epoch, turn_id
+    FROM moved WHERE status = 'failed' AND kind = 'audio' AND error_code IN ('131051', '131052', '131053') AND payload ? 'speak'
+    RETURNING conversation_id
 ), priced AS (
     UPDATE prosa_conversations_message m SET pricing = r.pricing
     FROM r WHERE m.id = r.id AND r.pricing IS NOT NULL AND m.id NOT IN (SELECT id FROM moved)
@@ -176,7 +182,8 @@ WITH r AS MATERIALIZED (
     FROM moved WHERE status = 'failed'
 ), woken AS (
     UPDATE prosa_conversations_dispatch d SET run_at = now()
-    FROM (SELECT DISTINCT moved.conversation_id FROM moved JOIN locked USING (id) WHERE locked.status IN ('sending', 'unconfirmed') ORDER BY 1) w
+    FROM (SELECT DISTINCT moved.conversation_id FROM moved JOIN locked USING (id) WHERE locked.status IN ('sending', 'unconfirmed')
+          UNION SELECT conversation_id FROM again ORDER BY 1) w
     WHERE d.conversation_id = w.conversation_id AND d.lane = 2
     RETURNING 1
 ), heard AS (
