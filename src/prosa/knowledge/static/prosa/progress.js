@@ -1,10 +1,11 @@
 // Shows how far sources are: while one is busy, its standing is asked for again.
 const EVERY = 1500;
-const address = document.querySelector("[data-progress]")?.dataset.progress ?? "progress/";
 
 async function look() {
   const busy = [...document.querySelectorAll(".prosa-standing[data-busy]")];
   if (!busy.length) return;
+  // The list's own address ends where theirs begins.
+  const address = document.querySelector("[data-progress]")?.dataset.progress ?? "progress/";
   try {
     const answer = await fetch(`${address}?ids=${busy.map((each) => each.dataset.source).join(",")}`);
     if (answer.ok) {
