@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from django.utils import translation
+from django.utils.translation import gettext as _
+
 from prosa import conf, sql
 from prosa.agents import summary
 from prosa.contracts import Line, Turn
@@ -86,9 +89,19 @@ async def subject(connection: Connection, conversation_id: int, business_id: int
     turn = gate.apply(turn, gate.judge(standing), standing)
     current = through is not None and through > since
     return Subject(
-        pk, business_id, name, locale, timezone, text if current else "", through if current else 0, since, reason or "",
+        pk, business_id, name, locale, timezone, text if current else "", through if current else 0, since, _reason(reason or "", locale),
         (turn.model, *turn.fallback_models), float(deadline), standing,
     )  # fmt: skip
+
+
+def _reason(reason: str, locale: str) -> str:
+    """Why people were called, in the business's language where the reason is one of ours."""
+    with translation.override(locale):
+        return {
+            "keyword": _("asked for a person"),
+            "turn_failed": _("the answer failed too often"),
+            "budget": _("the budget is used up"),
+        }.get(reason, reason)
 
 
 async def lines(connection: Connection, about: Subject, through: int = LAST) -> list[Line]:
