@@ -91,10 +91,10 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         """Nobody's."""
         raise PermissionDenied
 
-    @admin.display(description=_("draft"), boolean=True)
-    def shown_draft(self, guideline: Guideline) -> bool:
+    @admin.display(description=_("draft"), empty_value="—")
+    def shown_draft(self, guideline: Guideline) -> str:
         """Whether something is being written."""
-        return hasattr(guideline, "draft")
+        return str(_("in progress")) if hasattr(guideline, "draft") else ""
 
     def get_urls(self) -> list[URLPattern]:
         """Adds the page of a version."""
