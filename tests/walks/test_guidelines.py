@@ -43,3 +43,27 @@ async def test_the_next_reply_obeys_what_is_published(house: House, business: Bu
         [(1, "fits"), (2, "channel")],
         [],
     ]
+
+
+async def test_where_not_all_rules_fit_those_nearest_to_the_question_are_told(house: House, business: Business):
+    filler = [
+        Rule(number, f"falarem do assunto {number}", "responda com calma " * 12).row() for number in range(10, 60)
+    ]
+    rules = [Rule(1, "perguntarem do frete ou da entrega", "diga que é grátis").row(), Rule(2, "for rude", "siga gentil", always=True, priority=0).row()]  # fmt: skip
+    guideline = business.guideline
+    guideline.rules = [*filler, *rules]
+    await guideline.asave()
+    await house.work()
+    await house.post(said("qto fica o frte pra Campinas, vcs entregam?", "1"))
+    await house.until(house.carrier.texts)
+    await house.quiet()
+    told = house.mind.turns[0].guidelines
+    assert "diga que é grátis" in told
+    assert "siga gentil" in told
+    weighed = {rule["rule"]: rule for rule in house.one("select trace->'rules' from prosa_conversations_turn")}
+    assert weighed[1]["reason"] == "relevant"
+    assert weighed[1]["score"] > 0
+    assert weighed[2]["reason"] == "always"
+    left_out = [number for number, rule in weighed.items() if rule["reason"] == "unrelated"]
+    assert left_out
+    assert not any(f"assunto {number}," in told for number in left_out)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from tests.walks import payloads
 from tests.walks.house import House
 from tests.walks.payloads import said
 
@@ -137,7 +138,10 @@ async def test_passing_on_happens_inside_one_message_and_stays(talk: House, llm:
     contact = talk.one("select contact_id from prosa_conversations_conversation")
     assert len(llm.requests) == 4
     assert traces(talk)[1]["tools"][0]["result"] == f"Pedido do contato {contact}: saiu na segunda."
-    assert {caller.contact_id for caller in orders.callers} == {contact}
+    known = talk.rows("select business_id, id, contact_id from prosa_conversations_conversation")
+    assert [(one.business_id, one.conversation_id, one.contact_id) for one in orders.callers] == known * 2
+    assert {(one.channel, one.identity) for one in orders.callers} == {("whatsapp_cloud", "number")}
+    assert {one.number[-8:] for one in orders.callers} == {payloads.ANA[-8:]}
     assert len(talk.events("passed_on")) == 1
 
 

@@ -51,10 +51,10 @@ class SpecialistAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         """The name, as guidelines and tools call it."""
         return specialist.name
 
-    @admin.display(description=_("instructions"), boolean=True)
-    def shown_words(self, specialist: Specialist) -> bool:
+    @admin.display(description=_("instructions"))
+    def shown_words(self, specialist: Specialist) -> str:
         """Whether the business wrote its own."""
-        return bool(specialist.instructions.strip())
+        return str(_("its own") if specialist.instructions.strip() else _("the usual ones"))
 
     @admin.display(description=_("model"))
     def shown_model(self, specialist: Specialist) -> str:
