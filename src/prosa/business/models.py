@@ -271,7 +271,7 @@ class Specialist(models.Model):
         self.model = self.model.strip()
         if self.name == MEMBERS_ONLY:
             said = _(
-                "Analytics serves the members of a business and never customers. Ask it under Ask about the business."
+                "Analytics serves the members of a business and never customers. Ask it under “Ask about your business”."
             )
             raise ValidationError({"name": said})
         if self.name not in WORDED and not (self.about.strip() and self.instructions.strip()):
