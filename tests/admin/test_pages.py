@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from prosa.channels.models import ApiKey
+from prosa.conversations.deeds import Execution
 from prosa.conversations.models import Dispatch, Message, WebhookEvent
 from prosa.knowledge.models import ApprovedAnswer
 
@@ -15,7 +16,7 @@ PROSA = [model for model in admin.site._registry if model._meta.app_label.starts
 def test_what_this_issue_needs_is_there():
     assert {model.__name__ for model in PROSA} == {
         "Business", "Contact", "Inbox", "ApiKey", "ApprovedAnswer", "Conversation", "Message", "Dispatch", "WebhookEvent",
-        "Guideline", "Specialist", "Budget", "ModelPrice", "Source", "Document", "Gap", "Suggestion",
+        "Guideline", "Specialist", "Budget", "ModelPrice", "Source", "Document", "Gap", "Suggestion", "Execution",
     }  # fmt: skip
 
 
@@ -38,6 +39,9 @@ def rows(conversation, inbox, business):
     )
     ApprovedAnswer.objects.create(business=business, question="q", answer="a" * 200)
     ApiKey.issue(inbox, "site")
+    Execution.objects.create(
+        conversation=conversation, business=business, key="k", tool="cancel_order", risk="destructive", status="unknown"
+    )
 
 
 @pytest.mark.parametrize("model", [*PROSA, User], ids=lambda model: model.__name__)

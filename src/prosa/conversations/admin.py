@@ -18,7 +18,7 @@ from unfold.decorators import display
 
 from prosa.business.pages import register
 from prosa.contacts.models import Identity
-from prosa.conversations import analyst_page, copies, dispatch, downloads, ownership, thread, webhook_pages
+from prosa.conversations import analyst_page, copies, deed_pages, dispatch, downloads, ownership, thread, webhook_pages
 from prosa.conversations.copilot_pages import CopilotPages, handover, ways
 from prosa.conversations.dashboard import UNDELIVERED, zone_named
 from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State
@@ -28,7 +28,7 @@ from prosa.conversations.trying_pages import TryPages
 from prosa.errors import ProsaError
 from prosa.redaction import redact
 
-__all__ = ["webhook_pages"]  # imported for the pages it registers
+__all__ = ["deed_pages", "webhook_pages"]  # imported for the pages it registers
 
 BADGES = {State.BOT: "info", State.AWAITING_AGENT: "danger", State.AGENT_ACTIVE: "warning", State.RESOLVED: "success"}
 MOVES = {"give-back": ownership.give_back, "take": ownership.take, "resolve": ownership.resolve}
@@ -121,6 +121,7 @@ class ConversationAdmin(CopilotPages, ReplyPages, TryPages):
             "thread": thread.read(conversation, int(before[:18]) if before.isdecimal() else 0),
             "badge": BADGES[State(conversation.state)],
             "state_label": State(conversation.state).label,
+            "actions": conversation.actions.filter(status="proposed", expires_at__gt=timezone.now()),
             "dead": Dispatch.objects.filter(conversation=conversation).exclude(dead_at=None),
             "may_move": self.has_change_permission(request),
             "handover": handover(conversation),

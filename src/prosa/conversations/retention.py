@@ -7,10 +7,15 @@ from datetime import timedelta
 from django.utils import timezone
 
 from prosa import conf
+from prosa.conversations.deeds import Execution, IdentityProof, PendingAction
 from prosa.conversations.models import WebhookEvent
 from prosa.queue import periodic
 
 BATCH = 5_000
+DEEDS_DAYS = 365
+"""Days the ledger of tools and what customers confirmed are kept: longer than most disputes take."""
+PROOFS_DAYS = 2
+"""Days attempts to prove an identity are kept. They are counted over one; the timeline keeps the fact."""
 
 
 @periodic("17 * * * *")
@@ -22,3 +27,13 @@ def forget_webhook_events() -> None:
         deleted, _ = WebhookEvent.objects.filter(id__in=oldest).delete()
         if deleted < BATCH:
             return
+
+
+@periodic("41 3 * * *")
+def forget_deeds() -> None:
+    """Delete old rows of the ledger, of confirmed actions and of proofs."""
+    now = timezone.now()
+    year = now - timedelta(days=DEEDS_DAYS)
+    Execution.objects.filter(started_at__lt=year).delete()
+    PendingAction.objects.filter(created_at__lt=year).delete()
+    IdentityProof.objects.filter(created_at__lt=now - timedelta(days=PROOFS_DAYS)).delete()

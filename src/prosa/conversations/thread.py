@@ -170,6 +170,16 @@ def _happened(event: Event, people: dict[str, str]) -> str:
         "remembered": _("remembered what the customer told"),
         "began_afresh": _("started afresh"),
         "passed_on": _("passed on to a specialist"),
+        "action_proposed": _("asked to confirm"),
+        "action_confirmed": _("confirmed"),
+        "action_refused": _("not confirmed"),
+        "action_replaced": _("given up for another"),
+        "action_expired": _("not confirmed in time"),
+        "tool_done": _("done by a tool"),
+        "tool_failed": _("a tool could not do it"),
+        "tool_unknown": _("not known whether it was done: please look"),
+        "identity_proved": _("proved who they are"),
+        "identity_not_proved": _("could not prove who they are"),
     }.get(event.kind, event.kind.replace("_", " "))
     who = people.get(event.actor) or {
         "customer": _("Customer"),
@@ -187,5 +197,5 @@ def _happened(event: Event, people: dict[str, str]) -> str:
         "too_old": _("too old to be answered as new"),
         "blocked": _("the contact is blocked"),
     }.get(str(reason), reason)
-    settled = data.get("summary") if isinstance(data, dict) else ""
+    settled = (data.get("summary") or data.get("tool") or data.get("way")) if isinstance(data, dict) else ""
     return " · ".join(str(part) for part in (what, who, reason, settled) if part)

@@ -93,6 +93,7 @@ UNFOLD: dict[str, Any] = {
                         "prosa.conversations.dashboard.waiting_badge",
                     ),
                     _item(_("Contacts"), "contacts", "prosa_contacts.contact"),
+                    _item(_("What tools did"), "task_alt", "prosa_conversations.execution"),
                     {
                         "title": _("Ask about your business"),
                         "icon": "query_stats",
