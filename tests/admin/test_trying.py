@@ -211,7 +211,9 @@ def test_from_the_draft_to_its_trial(admin_client: Client, shop, draft, model):
         (False, True),
     ]
     shown = asked.content.decode()
-    assert "It used version 1 of the guidelines." in shown
+    assert "It used the draft of the guidelines." in sides[0]["account"].sentences
+    assert "It used version 1 of the guidelines." in sides[1]["account"].sentences
+    assert "It used the draft of the guidelines." in shown
     kept = json.loads(asked.context["form"].initial["exchanges"])
     assert [set(row) for row in kept] == [{"asked", "draft", "published"}]
     again = admin_client.post(

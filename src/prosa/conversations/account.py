@@ -167,8 +167,10 @@ def _guidelines(trace: Trace) -> list[str]:
     if trace.outcome == "notice":
         return []
     told = [_("It used version %(number)d of the guidelines.") % {"number": trace.guideline_version}]
-    if not trace.guideline_version:
-        told = [] if trace.outcome == "trial" else [_("There were no guidelines.")]
+    if trace.drafted:
+        told = [_("It used the draft of the guidelines.")]
+    elif not trace.guideline_version:
+        told = [_("There were no guidelines.")]
     if chosen := [rule for rule in trace.rules if rule.chosen]:
         listed = "; ".join(f"{rule.number} ({rule_reason(rule)})" for rule in chosen)
         told.append(

@@ -192,6 +192,7 @@ class Trace(BaseModel):
     )
     strict: str = Field("", description="The topic of the question on which only approved answers may be said.")
     specialist: Specialist | None = None
+    drafted: bool = Field(False, description="A trial of a draft: what is in force was not used.")
     guideline_version: int = 0
     rules: list[Rule] = []
     approved: list[Approved] = []

@@ -122,7 +122,9 @@ async def ask(
             if result.action is not None:
                 would.append(Would(result.action.tool, result.action.arguments, confirmed=True))
             bubbles = [bubble for reply in result.replies for bubble in provider.compose(reply)]
-            return Tried(tuple(bubbles), await _booked(pool, context, result, bubbles), tuple(would), drafted)
+            return Tried(
+                tuple(bubbles), await _booked(pool, context, result, bubbles, drafted=drafted), tuple(would), drafted
+            )
     except (psycopg.OperationalError, OSError) as error:
         raise TemporaryError("The database cannot be reached.\nTry again in a moment.") from error
 
@@ -172,7 +174,9 @@ async def _within(context: Context, think: Callable[..., Awaitable[TurnResult]])
         raise TemporaryError("The answer took too long.\nTry again, or shorten the deadline of a model.") from None
 
 
-async def _booked(pool: Pool, context: Context, result: TurnResult, bubbles: Sequence[OutboundMessage]) -> trace.Trace:
+async def _booked(
+    pool: Pool, context: Context, result: TurnResult, bubbles: Sequence[OutboundMessage], *, drafted: bool
+) -> trace.Trace:
     """The trace, once what was used is in the ledger."""
     entries = context.spent or [ledger.Entry(result.model, result.usage)]
     async with pool.connection() as connection, connection.transaction():
@@ -182,6 +186,8 @@ async def _booked(pool: Pool, context: Context, result: TurnResult, bubbles: Seq
     row = finish.record(context, result, PURPOSE, bubbles, dict(result.stages))
     found = trace.read({**row, "cost": cost, "trace": json.loads(row["trace"]), "stages": json.loads(row["stages"])})
     found.conversation_id, found.draft = None, ""
+    if drafted:
+        found.drafted, found.guideline_version = True, 0
     found.gates = [gate for gate in found.gates if gate.gate not in ("owner", "newest")]
     found.question = [
         trace.Said(id=each.id, author="customer", text=each.line.text, at=each.line.at) for each in context.waiting
