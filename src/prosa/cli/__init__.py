@@ -173,18 +173,76 @@ OfBusiness = Annotated[str | None, typer.Option(help="Short name of the business
 
 @knowledge.command("add")
 def knowledge_add(
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="[PATH|URL]...", help="Files, folders, pages and sitemaps.")
+    ] = None,
     jsonl: Annotated[
-        Path, typer.Option(help='Lines {"id", "title", "text", "lang"}; "title" and "lang" may be left out.')
-    ],
+        Path | None,
+        typer.Option(help='Instead: lines {"id", "title", "text", "lang"}; "title" and "lang" may be left out.'),
+    ] = None,
+    answers: Annotated[  # noqa: FBT002
+        bool, typer.Option("--answers", help="The approved answers, as documents that are searched.")
+    ] = False,
+    every: Annotated[int | None, typer.Option(min=5, max=525_600, help="Minutes after which it is read again.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call the source; default its own name.")] = None,
     business: OfBusiness = None,
 ) -> None:
-    """Store documents. Safe to repeat: what is unchanged is left alone, what changed is replaced."""
+    """Add sources of knowledge and read them. Safe to repeat: what is unchanged is left alone, what changed is replaced."""
     from prosa.cli import boot
 
     boot.django()
-    from prosa.cli.knowledge import add
+    if jsonl is not None and not given and not answers:
+        from prosa.cli.knowledge import add
 
-    typer.echo(add(jsonl, business))
+        typer.echo(add(jsonl, business))
+        return
+    if jsonl is not None or not (given or answers):
+        raise typer.BadParameter("Give files, folders or addresses; or --answers; or --jsonl alone")
+    from prosa.cli.sources import add as add_sources
+
+    raise typer.Exit(0 if add_sources(given or [], business, every, name, answers=answers) else 1)
+
+
+@knowledge.command("sync")
+def knowledge_sync(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Sources; default all that are active.")
+    ] = None,
+    business: OfBusiness = None,
+) -> None:
+    """Read sources again: what changed is replaced, what vanished is forgotten. Exit code 1 when one could not be read."""
+    from prosa.cli import boot
+
+    boot.django()
+    from prosa.cli.sources import sync
+
+    raise typer.Exit(0 if sync(names or [], business) else 1)
+
+
+@knowledge.command("sources")
+def knowledge_sources(business: OfBusiness = None, json: AsJson = False) -> None:  # noqa: FBT002
+    """Where knowledge comes from, and how it was read last."""
+    from prosa.cli import boot
+
+    boot.django()
+    from prosa.cli.sources import show
+
+    show(business, as_json=json)
+
+
+@knowledge.command("ask")
+def knowledge_ask(
+    question: Annotated[str, typer.Argument(help="What a customer would ask.")],
+    business: OfBusiness = None,
+    json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """What a customer would be answered, and from which sources. Nothing is sent or kept."""
+    from prosa.cli import boot
+
+    boot.django()
+    from prosa.cli.knowledge import ask
+
+    ask(question, business, as_json=json)
 
 
 @knowledge.command("search")

@@ -1,4 +1,4 @@
-"""``prosa knowledge``: store documents from a file, search them, measure the search."""
+"""``prosa knowledge``: store documents from a file, search them, measure the search, ask as a customer would."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,8 @@ from rich.progress import Progress, track
 
 from prosa import conf, postgres
 from prosa.business.models import Business
-from prosa.errors import ConfigurationError, TemporaryError
+from prosa.conversations import trying
+from prosa.errors import ConfigurationError, ProsaError, TemporaryError
 from prosa.knowledge import chunking, filling, fusion, index
 from prosa.postgres import connections
 from prosa.postgres.connections import Pool
@@ -37,7 +39,7 @@ def add(path: Path, slug: str | None) -> str:
 
     :raises ConfigurationError: no such business or file, or a line is not a document; the message says which.
     """
-    business = _business(slug)
+    business = business_named(slug)
     lines: dict[str, int] = {}
     for number, line in _lines(path):
         entry = _document(path, number, line)
@@ -59,10 +61,10 @@ def add(path: Path, slug: str | None) -> str:
         sum(getattr(each, name) for each in done) for name in ("added", "changed", "unchanged", "chunks")
     )
     said = f"{added} added, {changed} changed, {unchanged} unchanged; {chunks} passages written for {business.slug}."
-    return f"{said}{_embedded(business)}"
+    return f"{said}{embedded(business)}"
 
 
-def _embedded(business: Business) -> str:
+def embedded(business: Business) -> str:
     """Fill in the vectors here and now, so that the next search has them; what could not be done is a worker's."""
     if not conf.settings().embedding_model:
         return ""
@@ -83,7 +85,7 @@ def _embedded(business: Business) -> str:
 
 def search(question: str, limit: int, slug: str | None, *, as_json: bool) -> None:
     """Print the passages that fit, best first; as JSON one array, empty when the business has not said anything about it."""
-    business = _business(slug)
+    business = business_named(slug)
     found = _pooled(lambda pool: fusion.passages(pool, business.pk, question, limit))
     if as_json:
         sys.stdout.write(json.dumps([asdict(each) for each in found], ensure_ascii=False) + "\n")
@@ -101,7 +103,7 @@ def search_many(queries: Path, run: Path, limit: int, slug: str | None) -> str:
 
     :raises ConfigurationError: a line is not a question, or a file cannot be read or written.
     """
-    business = _business(slug)
+    business = business_named(slug)
     asked = [_question(queries, number, line) for number, line in _lines(queries)]
 
     async def answer(pool: Pool) -> int:
@@ -119,6 +121,30 @@ def search_many(queries: Path, run: Path, limit: int, slug: str | None) -> str:
     except OSError as error:
         raise ConfigurationError(f"{run} cannot be written: {error.strerror}.\nName another file.") from error
     return f"{len(asked)} questions, {written} results in {run}."
+
+
+def ask(question: str, slug: str | None, *, as_json: bool) -> None:
+    """Print what a customer would be answered, and from which sources. Nothing is sent or kept, save what it cost.
+
+    :raises ConfigurationError: there is no answer; the message says why.
+    """
+    business = business_named(slug)
+    try:
+        (tried,) = trying.now(partial(trying.ask, business.pk, question))
+    except ProsaError as error:
+        raise ConfigurationError(str(error)) from error
+    sources = list(
+        dict.fromkeys(
+            " · ".join(filter(None, (read.title, read.section, read.date, read.url))) for read in tried.trace.passages
+        )
+    )
+    if as_json:
+        told = {"answer": tried.text, "sources": sources, "model": tried.trace.usage.model or "offline"}
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+        return
+    sys.stdout.write(f"{tried.text}\n")
+    for source in sources:
+        sys.stdout.write(f"  from {source}\n")
 
 
 def _console() -> Console:
@@ -139,7 +165,7 @@ def _pooled(act: Callable[[Pool], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def _business(slug: str | None) -> Business:
+def business_named(slug: str | None) -> Business:
     """The one named, or the only one there is.
 
     :raises ConfigurationError: there is none of that name, or several and none named.

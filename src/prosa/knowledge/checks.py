@@ -1,4 +1,4 @@
-"""What ``prosa doctor`` says about knowledge: whether it is found by meaning, and how far a new embedding model is."""
+"""What ``prosa doctor`` says about knowledge: whether it is found by meaning, how far a new embedding model is, which sources could not be read."""
 
 from __future__ import annotations
 
@@ -15,6 +15,31 @@ from prosa.hookspecs import hookimpl
 def doctor_checks() -> Iterable[Finding]:
     """One line or more per subject."""
     yield from vectors()
+    yield from sources()
+
+
+def sources() -> Iterator[Finding]:
+    """One line per source that could not be read, or some of whose documents could not; one line when all is well."""
+    from django.db.models import Count, Q  # plug-ins are loaded before Django is
+
+    from prosa.knowledge.models import Source
+
+    subject = _("knowledge sources")
+    broken = Count("items", filter=~Q(items__error=""))
+    known = list(Source.objects.annotate(broken=broken).select_related("business").order_by("business_id", "name"))
+    for source in known:
+        told = {"business": source.business.name, "name": source.name, "count": source.broken}
+        if source.status == Source.Status.FAILED:
+            what, _line, fix = source.error.partition("\n")
+            said = _("%(business)s: “%(name)s” could not be read.") % told
+            yield Finding(
+                "warning", subject, f"{said} {what}", fix or _("Correct it and synchronise the source again.")
+            )
+        elif source.broken:
+            said = _("%(business)s: %(count)s documents of “%(name)s” could not be read.") % told
+            yield Finding("warning", subject, said, _("The source's page in the admin says which and why."))
+    if known and not any(source.broken or source.status == Source.Status.FAILED for source in known):
+        yield Finding("ok", subject, _("All %(count)s sources could be read.") % {"count": len(known)})
 
 
 def vectors() -> Iterator[Finding]:

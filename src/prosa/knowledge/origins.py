@@ -11,6 +11,7 @@ import logging
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -19,7 +20,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from django.db.models.fields.files import FieldFile
 
 from prosa.conf import settings
-from prosa.errors import BadInput, NotAllowed, PermanentError, TooLarge
+from prosa.errors import BadInput, NotAllowed, PermanentError, ProsaError, TooLarge
 from prosa.http import Client
 from prosa.knowledge import reading
 from prosa.knowledge.loaders import MOST_BYTES, SUFFIXES
@@ -30,6 +31,8 @@ MOST_ITEMS = 20_000
 """Of one source."""
 MOST_KEY_BYTES = 2000
 """Of an item's name: an index must hold it."""
+SMALL = 64 * 1024
+"""Bytes of a file that is read together with others."""
 _READ_BY = f"{reading.VERSION}:"
 
 log = logging.getLogger(__name__)
@@ -86,6 +89,9 @@ class Origin(ABC):
         :raises ProsaError: it cannot be listed; then nothing of it is forgotten.
         """
 
+    async def ahead(self, items: Sequence[Item]) -> None:
+        """These will be fetched next, in this order: a source may save time by getting ready."""
+
     @abstractmethod
     async def fetch(self, item: Item) -> Raw | None:
         """One item; None when its server says that it is what it was.
@@ -129,14 +135,35 @@ class Text(Origin):
 class Folder(Origin):
     """The files below a folder of this machine, hidden ones left out. ``glob`` chooses among them (``*.md``)."""
 
+    def __init__(self, source: Source, client: Client, books: Books) -> None:
+        super().__init__(source, client, books)
+        self._read: dict[str, bytes] = {}
+
     async def keys(self) -> Sequence[str]:
         """Their paths within it, in order."""
         return await asyncio.to_thread(self._walk)
 
+    async def ahead(self, items: Sequence[Item]) -> None:
+        """Small files are read together: a thread for each costs more than the file."""
+        self._read = await asyncio.to_thread(self._small, [item.key for item in items])
+
     async def fetch(self, item: Item) -> Raw | None:
         """One file."""
-        path = self._root() / item.key
-        return Raw(await asyncio.to_thread(self._bytes, path, item.key), path.name)
+        data = self._read.pop(item.key, None)
+        if data is None:
+            data = await asyncio.to_thread(self._bytes, self._root(), item.key)
+        return Raw(data, PurePosixPath(item.key).name)
+
+    def _small(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Those that are small, as far as they can be read; what is wrong with another is told when it is fetched."""
+        read: dict[str, bytes] = {}
+        with suppress(ProsaError):
+            root = self._root()
+            for key in keys:
+                with suppress(ProsaError, OSError):
+                    if (root / key).stat().st_size <= SMALL:
+                        read[key] = self._bytes(root, key)
+        return read
 
     def _root(self) -> Path:
         given = str(self.source.config.get("path") or "")
@@ -175,9 +202,10 @@ class Folder(Origin):
                     found.append(key)
         return found
 
-    def _bytes(self, path: Path, key: str) -> bytes:
+    def _bytes(self, root: Path, key: str) -> bytes:
+        path = root / key
         # A link may lead out of the folder, to whatever this process may read.
-        if not path.resolve().is_relative_to(self._root()):
+        if not path.resolve().is_relative_to(root):
             raise NotAllowed(f"{key} is a link out of its folder.\nCopy the file into it.")
         try:
             if not path.is_file():

@@ -160,10 +160,14 @@ class _Books:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What became of one item. ``found`` is what there is to store; without it nothing changed, or it failed, or is gone."""
+    """What became of one item. ``found`` is what there is to store; without it nothing changed, or it failed, or is gone.
+
+    ``asked`` is the item's ``done`` before; ``same``: nothing of the item is to be written but that it was looked at.
+    """
 
     item: Item
     asked: int
+    same: bool = False
     found: index.Entry | None = None
     gone: bool = False
 
@@ -190,6 +194,7 @@ class _Work:
             self.source = await self.books(_list, self.source, keys)
             await self.tell()
         while items := await self.books(_next, self.source):
+            await origin.ahead(items)
             for item in items:
                 self.waiting.append(await self._read(origin, item))
                 if time.monotonic() - self.committed >= TOLD_EVERY or self.characters >= CHARACTERS:
@@ -213,6 +218,7 @@ class _Work:
 
     async def _read(self, origin: origins.Origin, item: Item) -> _Outcome:
         outcome = _Outcome(item, item.done)
+        kept = (item.raw, item.etag, item.modified, item.error, item.passing)
         before = item.raw if item.document_id is not None or (item.error and not item.passing) else ""
         try:
             raw = await origin.fetch(item)
@@ -237,6 +243,11 @@ class _Work:
             item.error, item.passing = str(error), True
         except ProsaError as error:
             item.error, item.passing = str(error), False
+        outcome.same = (
+            outcome.found is None
+            and not outcome.gone
+            and kept == (item.raw, item.etag, item.modified, item.error, item.passing)
+        )
         return outcome
 
     async def _entry(self, item: Item, raw: origins.Raw) -> index.Entry:
@@ -311,7 +322,7 @@ def _undone(source: Source) -> QuerySet[Item]:
 
 
 def _next(source: Source) -> list[Item]:
-    return list(_undone(source).select_related("document").order_by("pk")[:BATCH])
+    return list(_undone(source).order_by("pk")[:BATCH])
 
 
 def _store(source: Source, outcomes: Sequence[_Outcome]) -> Source:
@@ -336,17 +347,17 @@ def _store(source: Source, outcomes: Sequence[_Outcome]) -> Source:
                 business_id=source.business_id, external_id__in=[each.found.id for each in kept if each.found]
             ).values_list("external_id", "pk")
         )
-        now = timezone.now()
+        number, now = max(source.run, 1), timezone.now()
+        Item.objects.filter(pk__in=[each.item.pk for each in kept if each.same]).update(done=number, read_at=now)
         for each in kept:
-            each.item.done, each.item.read_at = max(source.run, 1), now
             if each.found:
                 each.item.document_id = documents[each.found.id]
             elif each.gone:
                 each.item.document_id, each.item.raw = None, ""
+            each.item.done, each.item.read_at = number, now
         Item.objects.bulk_update(
-            [each.item for each in kept],
+            [each.item for each in kept if not each.same],
             ["done", "read_at", "document", "raw", "etag", "modified", "error", "passing"],
-            batch_size=BATCH,
         )
         if stored.chunks:
             filling.wanted(source.business_id)

@@ -25,11 +25,10 @@ ANSWERS = "answers"
 PAGE = 1000
 
 _FUNCTION = """
-CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO prosa_knowledge_change (business_id, kind, key)
-    SELECT DISTINCT r.business_id, '{kind}', r.key
-    FROM (SELECT {business} AS business_id, {key}::text AS key FROM rows) AS r
+    SELECT DISTINCT r.business_id, '{kind}', r.key FROM ({rows}) AS r
     WHERE EXISTS (
         SELECT FROM prosa_knowledge_source s WHERE s.business_id = r.business_id AND s.kind = '{kind}' AND s.active
     );
@@ -43,21 +42,21 @@ BEGIN
     RETURN NULL;
 END
 $$;
+"""
+_TRIGGERS = """
 CREATE TRIGGER {name}_added AFTER INSERT ON {table}
-    REFERENCING NEW TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION {name}();
-CREATE TRIGGER {name}_left AFTER UPDATE ON {table}
-    REFERENCING OLD TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION {name}();
-CREATE TRIGGER {name}_came AFTER UPDATE ON {table}
-    REFERENCING NEW TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION {name}();
+    REFERENCING NEW TABLE AS given FOR EACH STATEMENT EXECUTE FUNCTION {name}();
 CREATE TRIGGER {name}_removed AFTER DELETE ON {table}
-    REFERENCING OLD TABLE AS rows FOR EACH STATEMENT EXECUTE FUNCTION {name}();
+    REFERENCING OLD TABLE AS given FOR EACH STATEMENT EXECUTE FUNCTION {name}();
+CREATE TRIGGER {name}_changed AFTER UPDATE ON {table}
+    REFERENCING OLD TABLE AS before NEW TABLE AS given FOR EACH STATEMENT EXECUTE FUNCTION {name}_changed();
 """
 _AWAY = """
 DROP TRIGGER {name}_added ON {table};
-DROP TRIGGER {name}_left ON {table};
-DROP TRIGGER {name}_came ON {table};
 DROP TRIGGER {name}_removed ON {table};
+DROP TRIGGER {name}_changed ON {table};
 DROP FUNCTION {name}();
+DROP FUNCTION {name}_changed();
 """
 
 
@@ -93,8 +92,15 @@ def attach(table: str, kind: str, *, key: str = "id", business: str = "business_
     ``key`` and ``business`` are its columns (or expressions over a row of it) that name the row and its business.
     """
     name = f"prosa_feed_{kind}"
-    told = {"name": name, "table": table, "kind": kind, "key": key, "business": business, "defer": defer_sql(take)}
-    return migrations.RunSQL(_FUNCTION.format(**told), _AWAY.format(**told))
+    given = f"SELECT {business} AS business_id, {key}::text AS key FROM given"
+    # A row may have moved from one business to another.
+    both = f"{given} UNION SELECT {business}, {key}::text FROM before"
+    one, other = (
+        _FUNCTION.format(function=function, kind=kind, rows=rows, defer=defer_sql(take))
+        for function, rows in ((name, given), (f"{name}_changed", both))
+    )
+    told = {"name": name, "table": table}
+    return migrations.RunSQL(one + other + _TRIGGERS.format(**told), _AWAY.format(**told))
 
 
 def answers(business_id: int, keys: Sequence[str] | None) -> dict[str, origins.Row]:
