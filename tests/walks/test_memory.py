@@ -155,6 +155,16 @@ async def test_a_newer_message_keeps_it_open(house: House):
     assert len(house.carrier.sent) == 2
 
 
+async def test_the_double_remembers_and_closes(house: House, llm: fake_llm.Control):
+    await house.work()
+    await ask(house, "Prefiro retirar na loja", 1)
+    assert house.rows("select text from prosa_contacts_fact") == [("Prefiro retirar na loja",)]
+    assert len(llm.requests) == 2
+    await ask(house, "era só isso, obrigada", 2)
+    await house.until(lambda: house.state() == "resolved")
+    assert "Prefiro retirar na loja" in str(llm.requests[-1].body["messages"][1]["content"])
+
+
 # ── talks ──
 
 
