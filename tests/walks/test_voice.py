@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.walks.house import House, elsewhere
-from tests.walks.payloads import ANA, image, said, written
+from tests.walks.payloads import ANA, image, said, text, written
 
 from prosa.agents import runner
 from prosa.business.models import Business
@@ -45,11 +45,13 @@ def file(data: bytes, mime_type: str = "audio/ogg; codecs=opus") -> Any:
     return opened
 
 
-def spoken(message_id: str, media_id: str, phone: str = ANA) -> bytes:
-    """A voice note."""
+def spoken(message_id: str, media_id: str, *beside: dict[str, Any], phone: str = ANA) -> bytes:
+    """A voice note, and what comes in the same webhook."""
     content = {"mime_type": "audio/ogg; codecs=opus", "sha256": "", "id": media_id, "voice": True}
     when = str(int(time.time()))
-    return written([{"from": phone, "id": f"wamid.{message_id}", "timestamp": when, "type": "audio", "audio": content}])
+    return written(
+        [{"from": phone, "id": f"wamid.{message_id}", "timestamp": when, "type": "audio", "audio": content}, *beside]
+    )
 
 
 def heard(house: House) -> list[tuple[str, str]]:
@@ -67,8 +69,7 @@ async def test_a_voice_note_and_a_text_of_one_burst_get_one_answer(voice: fake_s
     house.carrier.files["v1"] = file(NOTE)
     voice.next("late-700ms")  # longer than the quiet period
     await house.work()
-    await house.post(spoken("1", "v1"))
-    await house.post(said("e no sábado?", "2"))
+    await house.post(spoken("1", "v1", text("e no sábado?", "2")))
     await house.until(lambda: house.carrier.sent)
     await house.quiet()
     assert house.carrier.texts() == ["eco: Vocês abrem no domingo? | e no sábado?"]
@@ -122,8 +123,7 @@ async def test_with_words_beside_it_the_model_is_told_what_it_could_not_hear(
     environment(PROSA_TRANSCRIPTION_MODEL="")
     house.carrier.files["v1"] = file(NOTE)
     await house.work()
-    await house.post(spoken("1", "v1"))
-    await house.post(said("e o preço?", "2"))
+    await house.post(spoken("1", "v1", text("e o preço?", "2")))
     await house.until(lambda: house.carrier.sent)
     assert house.mind.asked() == [[UNHEARD_NOTE, "e o preço?"]]
 
@@ -135,8 +135,7 @@ async def test_without_a_model_the_answer_owns_up_itself(
     the_real_agent(house)
     house.carrier.files |= {"v1": file(NOTE), "m1": file(PNG, "image/png")}
     await house.work()
-    await house.post(spoken("1", "v1"))
-    await house.post(said("qual o preço?", "2"))
+    await house.post(spoken("1", "v1", text("qual o preço?", "2")))
     await house.until(lambda: len(house.carrier.sent) == 1)
     said_words = words("pt-br")
     assert house.carrier.texts()[0].startswith(said_words["unknown"])

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.files.storage import default_storage
+from django.utils.translation import gettext_noop
 
 from prosa import conf, sql
 from prosa.agents import speech
@@ -34,16 +35,16 @@ UNHEARD_NOTE: Final = "[a voice note that could not be heard; ask kindly to have
 """What stands for it in what a model reads. Ours, hence in brackets."""
 
 _REASONS: Final = {
-    "empty": "The voice note is empty.",
-    "large": "The voice note is too large to be written down.",
-    "long": "The voice note is too long to be written down.",
-    "format": "The transcription model does not take this format.",
-    "damaged": "The voice note is damaged.",
-    "silence": "No words can be heard in it.",
-    "refused": "The transcription model refused to write it down.",
+    "empty": gettext_noop("The voice note is empty."),
+    "large": gettext_noop("The voice note is too large to be written down."),
+    "long": gettext_noop("The voice note is too long to be written down."),
+    "format": gettext_noop("The transcription model does not take this format."),
+    "damaged": gettext_noop("The voice note is damaged."),
+    "silence": gettext_noop("No words can be heard in it."),
+    "refused": gettext_noop("The transcription model refused to write it down."),
 }
-_OFF: Final = "No transcription model is set (PROSA_TRANSCRIPTION_MODEL)."
-_NO_BUDGET: Final = "The business's budget is used up, so it was not written down."
+_OFF: Final = gettext_noop("No transcription model is set (PROSA_TRANSCRIPTION_MODEL).")
+_NO_BUDGET: Final = gettext_noop("The business's budget is used up, so it was not written down.")
 
 
 def wanted(kind: str) -> str:
