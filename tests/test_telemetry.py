@@ -72,3 +72,20 @@ def test_an_endpoint_without_the_package_is_said(monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
         conf.settings.cache_clear()
     assert "pip install 'prosa[otel]'" in caplog.text
+
+
+@pytest.mark.django_db
+def test_the_doctor_names_the_missing_package(monkeypatch: pytest.MonkeyPatch):
+    from prosa.conversations import checks
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    conf.settings.cache_clear()
+    try:
+        assert not [found for found in checks.doctor_checks() if "OpenTelemetry" in found.text]
+        monkeypatch.setattr(telemetry, "installed", lambda: False)
+        assert [found.fix for found in checks.doctor_checks() if "OpenTelemetry" in found.text] == [
+            "Run: pip install 'prosa[otel]'"
+        ]
+    finally:
+        monkeypatch.undo()
+        conf.settings.cache_clear()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from prosa import conf
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace.export import SpanProcessor
+    from opentelemetry.sdk.trace import SpanProcessor
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from prosa import conf, telemetry
 from prosa.contracts import Finding
 from prosa.conversations import offers
 from prosa.conversations.models import Conversation, Dispatch, Message, State, WebhookEvent
@@ -35,6 +36,15 @@ def doctor_checks() -> Iterable[Finding]:
     unknown = Message.objects.filter(status="unconfirmed").count()
     waiting = Conversation.objects.filter(state=State.AWAITING_AGENT, state_at__lt=now - timedelta(hours=1)).count()
     findings = []
+    if conf.settings().otlp_endpoint and not telemetry.installed():
+        findings.append(
+            Finding(
+                "warning",
+                _("telemetry"),
+                _("OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed."),
+                _("Run: pip install 'prosa[otel]'"),
+            )
+        )
     if counts["dead"]:
         findings.append(
             Finding(
