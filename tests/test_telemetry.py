@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -89,3 +92,34 @@ def test_the_doctor_names_the_missing_package(monkeypatch: pytest.MonkeyPatch):
     finally:
         monkeypatch.undo()
         conf.settings.cache_clear()
+
+
+def test_spans_reach_the_endpoint(monkeypatch: pytest.MonkeyPatch):
+    heard: list[tuple[str, bytes]] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{served.server_address[1]}/")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        conf.settings.cache_clear()
+        try:
+            assert telemetry.start()
+            with telemetry.span("turn", conversation=7):
+                pass
+            telemetry.stop()
+        finally:
+            monkeypatch.undo()
+            conf.settings.cache_clear()
+            served.shutdown()
+    assert [path for path, _ in heard] == ["/v1/traces"]
+    body = heard[0][1]
+    assert b"prosa.conversation" in (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
