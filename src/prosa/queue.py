@@ -32,7 +32,17 @@ from prosa.postgres.connections import Connection
 
 log = logging.getLogger(__name__)
 
-CHORES = ("prosa.conversations.learning", "prosa.conversations.missed", "prosa.conversations.pending", "prosa.conversations.retention", "prosa.conversations.summaries", "prosa.conversations.voicing", "prosa.knowledge.filling", "prosa.knowledge.sync", "prosa.knowledge.triggers")
+CHORES = (
+    "prosa.conversations.learning",
+    "prosa.conversations.missed",
+    "prosa.conversations.pending",
+    "prosa.conversations.retention",
+    "prosa.conversations.summaries",
+    "prosa.conversations.voicing",
+    "prosa.knowledge.filling",
+    "prosa.knowledge.sync",
+    "prosa.knowledge.triggers",
+)
 """Modules that hold chores; the worker imports them."""
 
 STALLED_AFTER = 40.0
