@@ -98,7 +98,7 @@ def reply(prompt: Prompt) -> str:
     heard = " ".join(question.split())
     heard = f"{heard[:117]}…" if len(heard) > 118 else heard
     first = not any(role == "assistant" and text for role, text in prompt.turns)
-    facts = _returned(prompt.results, question) or _matching(prompt.system, question)
+    facts = _nearest(_returned(prompt.results, question), _matching(prompt.system, question))
     seen = "".join(f"({mime}, {size} bytes) " for mime, size in prompt.files)
     return (
         (greeting if first else "") + seen + (understood.format(heard) if heard else "") + (" ".join(facts) or unknown)
@@ -175,9 +175,19 @@ def language(text: str) -> str:
     return max(_WORDS, key=lambda tag: (sum(word in _WORDS[tag] for word in words), tag == "pt"))
 
 
-def _returned(results: Sequence[str], question: str) -> list[str]:
-    """The part of the results nearest to the question: its sentences as they stand, then the source they stand under."""
-    asked = {word[:4] for word in _fold(question) if len(word) > 3}
+def _nearest(found: tuple[int, list[str]], told: tuple[int, list[str]]) -> list[str]:
+    """What shares more words with the question; of equals, what a tool returned."""
+    return told[1] if told[0] > found[0] else found[1]
+
+
+def _asked_for(question: str) -> set[str]:
+    """The beginnings of the question's words, so that most endings do not matter."""
+    return {word[:5] for word in _fold(question) if len(word) > 3}
+
+
+def _returned(results: Sequence[str], question: str) -> tuple[int, list[str]]:
+    """The part of the results nearest to the question: its sentence as it stands, then the source it stands under."""
+    asked = _asked_for(question)
     best: tuple[int, str, str] = (0, "", "")
     for result in results:
         source = ""
@@ -185,20 +195,22 @@ def _returned(results: Sequence[str], question: str) -> list[str]:
             if found := re.fullmatch(r"\[(.+)\]", line.strip()):
                 source = found[1]
             for sentence in re.split(r"(?<=[.!?])\s+", line):
-                shared = len(asked & {word[:4] for word in _fold(sentence)})
+                shared = len(asked & _asked_for(sentence))
                 if source and not found and shared > best[0]:
                     best = (shared, sentence.strip(), source)
-    return [best[1], f"({best[2]})"] if best[0] else []
+    return best[0], [best[1], f"({best[2]})"] if best[0] else []
 
 
-def _matching(system: str, question: str) -> list[str]:
-    asked = {word[:6] for word in _fold(question) if len(word) > 3}
+def _matching(system: str, question: str) -> tuple[int, list[str]]:
+    """What the prompt says nearest to the question: the best line, and the second best."""
+    asked = _asked_for(question)
     found = []
     for order, (about, said) in enumerate(_facts(system)):
-        shared = len(asked & {word[:6] for word in _fold(about)})
+        shared = len(asked & _asked_for(about))
         if shared:
             found.append((-shared, order, said))
-    return [said for _, _, said in sorted(found)[:2]]
+    found.sort()
+    return -found[0][0] if found else 0, [said for _, _, said in found[:2]]
 
 
 def _facts(system: str) -> Sequence[tuple[str, str]]:
