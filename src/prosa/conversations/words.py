@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 
 @lru_cache(maxsize=16)
@@ -30,7 +29,7 @@ def words(locale: str) -> dict[str, str]:
             "afresh": _("All right, we start afresh. How can we help you?"),
             "forgotten": _("All right, we start afresh, and I have erased what you had told me to remember. How can we help you?"),
             "confirm": _("Yes, I confirm"),
-            "refuse": pgettext("button", "No"),
+            "refuse": _("No, thank you"),
             "done": _("Done, as you confirmed."),
             "not_done": _("I could not do that, and nothing was changed."),
             "unsure": _("I can't tell yet whether that was done."),
