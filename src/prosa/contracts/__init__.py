@@ -1,0 +1,106 @@
+"""The frozen nouns that cross borders between layers.
+
+Channels produce :class:`Parsed` from bytes and turn :class:`OutboundMessage` into a provider's call.
+Conversations hand an :class:`agents <Turn>` a :class:`Turn` and get a :class:`TurnResult`. Nobody needs
+to import a model to take part.
+
+Messages, passages, tools and turns have a file each; all are imported from here.
+"""
+
+from __future__ import annotations
+
+from prosa.contracts.messages import (
+    Attachment,
+    Finding,
+    Identity,
+    IdentityChange,
+    InboundKind,
+    InboundMessage,
+    InboxConfig,
+    Json,
+    Media,
+    MediaKind,
+    Notice,
+    Option,
+    OutboundMessage,
+    Parsed,
+    Receipt,
+    Sent,
+    Takeover,
+    WebhookRequest,
+)
+from prosa.contracts.passages import (
+    ApprovedAnswer,
+    Passage,
+)
+from prosa.contracts.tools import (
+    IDENTITY_LEVELS,
+    Action,
+    Caller,
+    Deed,
+    IdentityLevel,
+    ProofOffer,
+    Risk,
+    Run,
+    Tool,
+    ToolContext,
+    ToolOffer,
+    ToolResult,
+)
+from prosa.contracts.turns import (
+    Execute,
+    File,
+    Handoff,
+    Line,
+    Reply,
+    Specialist,
+    Transfer,
+    Turn,
+    TurnResult,
+    Usage,
+)
+
+__all__ = [
+    "IDENTITY_LEVELS",
+    "Action",
+    "ApprovedAnswer",
+    "Attachment",
+    "Caller",
+    "Deed",
+    "Execute",
+    "File",
+    "Finding",
+    "Handoff",
+    "Identity",
+    "IdentityChange",
+    "IdentityLevel",
+    "InboundKind",
+    "InboundMessage",
+    "InboxConfig",
+    "Json",
+    "Line",
+    "Media",
+    "MediaKind",
+    "Notice",
+    "Option",
+    "OutboundMessage",
+    "Parsed",
+    "Passage",
+    "ProofOffer",
+    "Receipt",
+    "Reply",
+    "Risk",
+    "Run",
+    "Sent",
+    "Specialist",
+    "Takeover",
+    "Tool",
+    "ToolContext",
+    "ToolOffer",
+    "ToolResult",
+    "Transfer",
+    "Turn",
+    "TurnResult",
+    "Usage",
+    "WebhookRequest",
+]
