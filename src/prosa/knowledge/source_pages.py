@@ -279,8 +279,8 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                 except IntegrityError:
                     form.add_error("name", gettext("There is a source of this name already. Choose another."))
                 else:
-                    text = ngettext("It is being read.", "%d sources are being read.", len(made))
-                    messages.success(request, text % len(made) if "%d" in text else text)
+                    text = ngettext("%d source is being read.", "%d sources are being read.", len(made))
+                    messages.success(request, text % len(made))
                     if len(made) == 1:
                         return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_change", args=[made[0].pk]))
                     return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_changelist"))
