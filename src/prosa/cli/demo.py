@@ -13,8 +13,8 @@ from prosa.knowledge.models import ApprovedAnswer
 from prosa.simulator.demo import demo_inboxes
 
 SLUG = "atelie-aurora"
-DOUBLE = "openai-chat:double"
-"""The model of ``prosa up --double``. Its price is a hundred times a real one's, so that a budget can be watched running out."""
+DOUBLE = "openai*:double"
+"""The models of ``prosa up --double``. Their price is a hundred times a real one's, so that a budget can be watched running out."""
 
 GUIDELINES = """\
 Você é a Lia, atendente do Ateliê Aurora, uma loja de velas, sabonetes e presentes artesanais em Pinheiros, São Paulo.
