@@ -318,6 +318,31 @@ async def test_a_cancellation_that_was_done_is_not_done_again(talk: House, shop:
     assert shop.names() == ["cancel_order"]
 
 
+async def test_what_was_refused_is_refused_again_when_its_turn_is(talk: House, shop: Shop, llm: fake_llm.Control):
+    """The worker dies after the refusal: the next try does not do, without arguments, what this one did not."""
+    llm.call(CANCEL)
+    await say(talk, "cancela o pedido 4821")
+    shop.cancel_identity = "verified"
+    offers.offered.cache_clear()
+    gate, real = Gate(), talk.mind.answer
+
+    async def dies(_turn: Any) -> Any:
+        await gate.wait()
+
+    talk.mind.answer = dies
+    await talk.post(said("sim", "y1"))
+    await talk.until(gate.reached.is_set)
+    assert statuses(talk) == ["failed"]
+    await talk.kill(talk.workers[0][0])
+    talk.mind.answer = real
+    llm.call()
+    await talk.work()
+    await talk.until(lambda: len(talk.carrier.texts()) == 2)
+    assert "must show who they are" in talk.carrier.texts()[-1]
+    assert (shop.done, talk.state()) == ([], "bot")
+    assert ledger(talk) == [("cancel_order", "failed")]
+
+
 # ── identity ──
 
 

@@ -158,19 +158,17 @@ async def _carry_out(ledger: Ledger, turn: Turn, found: _Waiting) -> Settled:
     tool = next((each for each in every if each.name == found.tool and each.risk == "destructive"), None)
     arguments = found.arguments or found.shown
     known = IDENTITY_LEVELS.index(turn.identity)
-    if found.status == "confirmed" and tool is None:
-        result = ToolResult(_GONE, error=True)
-    elif found.status == "confirmed" and tool is not None and IDENTITY_LEVELS.index(tool.identity) > known:
-        result = ToolResult(_UNPROVED, error=True)
-    else:
-        done = tool or Tool(found.tool, "", {}, _nothing, "destructive")
+    refused = ""
+    if found.status != "confirmed" or tool is None:
+        refused = _GONE  # settled before, its arguments are emptied: the ledger may answer, nothing may be done
+    elif IDENTITY_LEVELS.index(tool.identity) > known:
+        refused = _UNPROVED
+    done = tool if tool is not None and not refused else Tool(found.tool, "", {}, _nothing, "destructive")
 
-        async def do(key: str) -> ToolResult:
-            return await _do(done, turn, found.arguments, key)
+    async def do(key: str) -> ToolResult:
+        return ToolResult(refused, error=True) if refused else await _do(done, turn, found.arguments, key)
 
-        result = await ledger.once(done, found.arguments, do, action=found.key)
-        return Settled(replace(turn, deeds=(Deed(found.tool, arguments, result),)), told=found.id)
-    await _end(ledger, found, "failed", "tool_failed", "bot")
+    result = await ledger.once(done, found.arguments, do, action=found.key)
     return Settled(replace(turn, deeds=(Deed(found.tool, arguments, result),)), told=found.id)
 
 
