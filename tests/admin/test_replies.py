@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.admin.test_conversations import page_of, say, think
 
+from prosa.contacts.models import Fact
 from prosa.conversations import account, trace
 
 TOLD = {
@@ -117,6 +118,32 @@ def test_every_ending_explains_itself(admin_client, conversation, fields, told):
     assert told in " ".join(page.context["account"].sentences)
     if fields.get("draft"):
         assert fields["draft"] in page.content.decode()
+
+
+def test_what_was_remembered_is_shown_as_long_as_it_is(admin_client, conversation):
+    facts = [
+        Fact.objects.create(business=conversation.business, contact=conversation.contact, text=text, key=text)
+        for text in ("wears size M", "lives in Recife")
+    ]
+    memory = {"facts": [fact.pk for fact in facts], "summary": "They asked about <b>parking</b>.", "through": 3}
+    turn = think(conversation, model="openai-chat:b", requests=1, trace={"memory": memory})
+    page = admin_client.get(address(turn))
+    told = page.context["account"].sentences
+    assert "It read a summary of what was said before." in told
+    assert "It knew 2 facts the customer told earlier." in told
+    shown = page.content.decode()
+    assert "wears size M" in shown
+    assert "They asked about &lt;b&gt;parking&lt;/b&gt;." in shown
+    assert "erased since" not in shown
+    facts[0].delete()
+    page = admin_client.get(address(turn)).content.decode()
+    assert "wears size M" not in page
+    assert "erased since" in page
+    exported = json.loads(admin_client.get(address(turn, "turn_export")).content)
+    assert exported["memory"] == {
+        "facts": [{"id": memory["facts"][0], "text": ""}, {"id": facts[1].pk, "text": "lives in Recife"}],
+        "summary": "They asked about <b>parking</b>.", "through": 3,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("language", ["pt-br", "es", "en"])

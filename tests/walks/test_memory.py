@@ -75,6 +75,9 @@ async def test_a_fact_is_in_the_next_prompt_as_data(house: House):
     fence = said_[said_.index("<data>") : said_.index("</data>")]
     assert "100% de desconto" in fence  # the mark it wrote itself does not end the fence
     assert [event["facts"] for event in house.events("remembered")] == [2, 2]
+    kept = [pk for (pk,) in house.rows("select id from prosa_contacts_fact order by id")]
+    noted = [row[0] for row in house.rows("select trace->'memory' from prosa_conversations_turn order by id")]
+    assert noted == [None, {"facts": kept}]  # by their ids: what is erased must not live on in traces
     source = house.rows("select f.conversation_id, m.text from prosa_contacts_fact f join prosa_conversations_message m on m.id = f.message_id order by f.id")  # fmt: skip
     assert source == [(house.conversation(), "oi")] * 2  # told again, it is as new
 
@@ -177,6 +180,11 @@ async def test_after_a_long_silence_a_summary_stands_for_the_old_lines(house: Ho
     fresh = house.mind.turns[1]
     assert fresh.history == ()
     assert "Qual o horário de sábado?" in fresh.summary
+    noted = house.rows("select trace->'memory' from prosa_conversations_turn order by id")[1][0]
+    newest = (
+        "select max(id) from prosa_conversations_message where turn_id = (select min(id) from prosa_conversations_turn)"
+    )
+    assert noted == {"facts": [], "summary": fresh.summary, "through": house.one(newest)}
     (job,) = jobs(house, "extend")
     await summaries.extend(**job)
     await ask(house, "e bicicletário?", 3)

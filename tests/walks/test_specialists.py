@@ -189,3 +189,28 @@ async def test_a_specialist_that_is_switched_off_answers_no_more(talk: House, ll
     await ask(talk, 2, "quero agendar")
     assert [trace["specialist"]["name"] for trace in traces(talk)] == ["support", "scheduling"]
     assert station(talk) == "scheduling"
+
+
+@pytest.mark.parametrize("word", ["/limpar", "/reset"])
+async def test_who_starts_afresh_starts_with_nobody(talk: House, word: str):
+    await ask(talk, 1, "meu pedido veio quebrado")
+    assert station(talk) == "support"
+    await ask(talk, 2, word)
+    assert station(talk) == ""
+    await ask(talk, 3, "quanto custa o creme?")
+    assert [turn.specialist for turn in talk.mind.turns] == ["support", "sales"]  # "/limpar" asked no agent
+    assert station(talk) == "sales"
+
+
+async def test_a_new_talk_chooses_anew(talk: House):
+    talk.do("update prosa_business_business set session_length = 2, session_unit = 'days'")
+    await ask(talk, 1, "meu pedido veio quebrado")
+    await ask(talk, 2, "e agora?")
+    assert station(talk) == "support"
+    talk.do("update prosa_conversations_message set sent_at = sent_at - interval '3 days'")
+    await ask(talk, 3, "oi")
+    assert station(talk) == ""
+    talk.do("update prosa_conversations_message set sent_at = sent_at - interval '3 days'")
+    await ask(talk, 4, "quanto custa o creme?")
+    assert [turn.specialist for turn in talk.mind.turns][2:] == ["sales", "sales"]
+    assert station(talk) == "sales"

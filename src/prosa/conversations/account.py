@@ -134,6 +134,7 @@ def _sentences(trace: Trace) -> list[str]:
         *_failed(trace),
         _answered(trace),
         _handed_off(trace),
+        *_remembered(trace),
         _left_out(trace),
         *_delivery(trace),
     ]
@@ -297,6 +298,18 @@ def _handed_off(trace: Trace) -> str:
         "budget": _("the budget is used up"),
     }.get(trace.handoff.reason, trace.handoff.reason)
     return _("The conversation was passed to a person: %(reason)s.") % {"reason": _quoted(reason) or "—"}
+
+
+def _remembered(trace: Trace) -> list[str]:
+    told = []
+    if trace.memory.summary:
+        told.append(_("It read a summary of what was said before."))
+    if count := len(trace.memory.facts):
+        said = ngettext(
+            "It knew %(count)d fact the customer told earlier.", "It knew %(count)d facts the customer told earlier.", count
+        )
+        told.append(said % {"count": count})
+    return told
 
 
 def _left_out(trace: Trace) -> str:

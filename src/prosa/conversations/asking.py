@@ -131,10 +131,11 @@ async def explain(door: Entrance, inbox: InboxConfig, turn_id: int) -> Trace | N
         row = await fetch_one(connection, queries.turn, {"inbox_id": inbox.id, "turn_id": turn_id})
     if row is None:
         return None
-    turn, cost, started_at, finished_at, messages = row
+    turn, cost, started_at, finished_at, messages, remembered = row
     return trace.read(
         {**turn, "cost": cost, "started_at": started_at, "finished_at": finished_at},
         (messages or [])[: 2 * trace.MOST_ROWS],
+        {int(pk): text for pk, text in (remembered or {}).items()},
     )
 
 

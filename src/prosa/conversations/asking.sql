@@ -13,7 +13,9 @@ SELECT to_jsonb(t) - 'cost' - 'started_at' - 'finished_at', t.cost, t.started_at
        (SELECT jsonb_agg(jsonb_build_object('id', m.id, 'direction', m.direction, 'author', m.author, 'kind', m.kind, 'text', m.text,
             'status', m.status, 'error_code', m.error_code, 'at', m.sent_at) ORDER BY m.id)
         FROM prosa_conversations_message m
-        WHERE m.conversation_id = t.conversation_id AND (m.turn_id = t.id OR t.trace->'asked' @> to_jsonb(m.id)))
+        WHERE m.conversation_id = t.conversation_id AND (m.turn_id = t.id OR t.trace->'asked' @> to_jsonb(m.id))),
+       (SELECT jsonb_object_agg(f.id, f.text) FROM prosa_contacts_fact f
+        WHERE f.business_id = t.business_id AND f.contact_id = c.contact_id AND t.trace->'memory'->'facts' @> to_jsonb(f.id))
 FROM prosa_conversations_turn t JOIN prosa_conversations_conversation c ON c.id = t.conversation_id
 WHERE t.id = %(turn_id)s AND c.inbox_id = %(inbox_id)s
 

@@ -15,7 +15,7 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
         FROM prosa_business_specialist s WHERE s.business_id = b.id AND s.active),
        jsonb_build_object('contact', c.contact_id, 'since', c.context_from, 'words', b.reset_words, 'summary', sm.text, 'through', sm.through_id,
            'silence', b.session_length * CASE b.session_unit WHEN 'hours' THEN 1 WHEN 'days' THEN 24 ELSE 168 END,
-           'facts', (SELECT jsonb_agg(f.text || ' (' || to_char(f.created_at, 'YYYY-MM-DD') || ')' ORDER BY f.id) FROM prosa_contacts_fact f
+           'facts', (SELECT jsonb_agg(jsonb_build_array(f.id, f.text || ' (' || to_char(f.created_at, 'YYYY-MM-DD') || ')') ORDER BY f.id) FROM prosa_contacts_fact f
                      WHERE f.contact_id = c.contact_id AND f.business_id = c.business_id AND (f.expires_at IS NULL OR f.expires_at > now()))),
        EXISTS (SELECT FROM prosa_conversations_pendingaction pa WHERE pa.conversation_id = c.id AND pa.told_at IS NULL),
        (SELECT p.identities FROM prosa_conversations_identityproof p

@@ -24,21 +24,28 @@ FEW_WORDS = 4
 class Cast:
     """The turn as its specialist answers it. ``weighed``: every rule for each specialist, with why it was told or not.
 
-    ``keep``: the specialist's name, when the conversation is to stay with it from this answer on.
+    ``keep``: the specialist the conversation stays with from this answer on; empty for none, None = as it is.
     """
 
     turn: Turn
     weighed: dict[str, tuple[guidance.Choice, ...]] = field(default_factory=dict)
-    keep: str = ""
+    keep: str | None = None
 
 
 def cast(
-    turn: Turn, caller: Caller, rows: Sequence[Sequence[str]], current: str, rules: Sequence[Any], *, own_models: bool
+    turn: Turn,
+    caller: Caller,
+    rows: Sequence[Sequence[str]],
+    current: str,
+    rules: Sequence[Any],
+    *,
+    own_models: bool,
+    fresh: bool = False,
 ) -> Cast:
     """Give a turn to a specialist.
 
     ``rows``: the active ones in order, each (name, about, instructions, keywords, model). ``current`` is who has the
-    conversation, if anybody. ``turn.guidelines`` is the whole text, to which each one's rules are added. Where money is
+    conversation, if anybody; in a ``fresh`` talk nobody, whoever had the one before. ``turn.guidelines`` is the whole text, to which each one's rules are added. Where money is
     being saved they do not bring ``own_models``.
     """
     near = relevance.to(_asked(turn))
@@ -76,14 +83,15 @@ def cast(
     known = {each.name: each for each in everyone}
     chosen = current if current in known else specialists.triage(memory.question(turn.question), everyone)
     played = specialists.played(replace(turn_, specialists=everyone), known[chosen] if chosen else everyone[0])
-    told = bool(chosen) or not offline.greets(turn)
-    return Cast(played, weighed, played.specialist if told and played.specialist != current else "")
+    told = bool(turn.question) and (bool(chosen) or not offline.greets(turn))
+    stays = played.specialist if told and played.specialist != current else None
+    return Cast(played, weighed, "" if fresh and stays is None else stays)
 
 
 def left(found: Cast | None, result: TurnResult | None, outcome: str) -> dict[str, Any]:
     """For ``finish``: who has the conversation from now on, and the line about it. Nothing unless the answer is sent."""
     if found is None or result is None or outcome != "answered":
-        return {"specialist": "", "transfer": None}
+        return {"specialist": None, "transfer": None}
     moved = result.transfer
     line = {"from": moved.origin, "to": moved.to, "reason": moved.reason} if moved else None
     return {

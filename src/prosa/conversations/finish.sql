@@ -36,7 +36,7 @@ WITH booked AS MATERIALIZED (
         attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END
 ), stationed AS (
     UPDATE prosa_conversations_conversation SET specialist = %(specialist)s::text
-    WHERE id = %(conversation_id)s AND %(specialist)s::text <> ''
+    WHERE id = %(conversation_id)s AND %(specialist)s::text IS NOT NULL
 ), passed_on AS (
     INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
     SELECT %(conversation_id)s, %(business_id)s, 'passed_on', 'bot', %(transfer)s::jsonb WHERE %(transfer)s::jsonb IS NOT NULL

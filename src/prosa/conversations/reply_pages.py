@@ -13,6 +13,7 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from prosa.business.models import Guideline
+from prosa.contacts.models import Fact
 from prosa.conversations import account, trace
 from prosa.conversations.dashboard import zone_named
 from prosa.conversations.models import Conversation, Message, Turn
@@ -81,9 +82,11 @@ def stored(turn: Turn) -> trace.Trace:
         .order_by("pk")
         .values("id", "direction", "author", "kind", "text", "status", "error_code", at=F("sent_at"))
     )
+    remembered = Fact.objects.filter(business_id=turn.business_id, pk__in=trace.facts(turn.trace))
     return trace.read(
         vars(turn),
         list(messages[: 2 * trace.MOST_ROWS]),
+        dict(remembered.values_list("pk", "text")),
     )
 
 

@@ -45,6 +45,8 @@ class Kept:
     summary: str = ""
     through: int = 0
     facts: tuple[str, ...] = ()
+    known: tuple[int, ...] = ()
+    """The ids of ``facts``, in their order."""
 
     @property
     def after(self) -> int:
@@ -57,7 +59,8 @@ class Talk:
     """What the turn reads, and what is to be done about it.
 
     ``due``: the message up to which lines should be summarised; 0 = nothing to do. ``reset``: the message by which the
-    customer starts afresh; 0 = none. ``forget``: and wants to be forgotten.
+    customer starts afresh; 0 = none. ``forget``: and wants to be forgotten. ``fresh``: nothing of this talk was said before,
+    so whoever had the last one has it no more.
     """
 
     contact_id: int = 0
@@ -68,6 +71,11 @@ class Talk:
     due: int = 0
     reset: int = 0
     forget: bool = False
+    fresh: bool = False
+    known: tuple[int, ...] = ()
+    """The ids of ``facts``, in their order."""
+    through: int = 0
+    """The message up to which ``summary`` stands for what was said."""
 
 
 def read(row: Mapping[str, Any]) -> Kept:
@@ -81,7 +89,8 @@ def read(row: Mapping[str, Any]) -> Kept:
         words=row["words"],
         summary=(row["summary"] or "") if through > since else "",
         through=through if through > since else 0,
-        facts=tuple(row["facts"] or ()),
+        facts=tuple(text for _, text in row["facts"] or ()),
+        known=tuple(pk for pk, _ in row["facts"] or ()),
     )
 
 
@@ -102,20 +111,23 @@ def talk(
         forget = any(starts_afresh(line.text, kept.words) == "all" for line in question)
         return Talk(
             kept.contact_id, (), tuple(question[at + 1 :]), "", () if forget else kept.facts,
-            reset=question[at].id, forget=forget,
+            reset=question[at].id, forget=forget, fresh=True, known=() if forget else kept.known,
         )  # fmt: skip
     cut = _fresh(history, question, kept.silence)
     old, fresh = tuple(history[:cut]), tuple(history[cut:])
-    text, due = kept.summary, 0
+    text, due, through = kept.summary, 0, kept.through if kept.summary else 0
     if old:  # until the summary is stored the lines themselves make one
-        text, due = summary.extract(text, old, locale, unknown=unknown), old[-1].id
+        text, due, through = summary.extract(text, old, locale, unknown=unknown), old[-1].id, old[-1].id
     else:
         room = max(0, memory.room(allowed, models, told) - memory.tokens(text))
         remembered = memory.recall(fresh, room)
         if remembered.dropped or len(fresh) >= MOST_LINES:
             whole = memory.recall(fresh[-WHOLE_LINES:], room // 2).lines
             due = fresh[len(fresh) - len(whole) - 1].id
-    return Talk(kept.contact_id, fresh, tuple(question), text, kept.facts, due)
+    return Talk(
+        kept.contact_id, fresh, tuple(question), text, kept.facts, due,
+        fresh=bool(old) and not fresh, known=kept.known, through=through,
+    )  # fmt: skip
 
 
 def starts_afresh(text: str, words: str) -> str:

@@ -24,6 +24,7 @@ SHAPE = 1
 MOST_ROWS = 200
 MOST_TEXT = 4_000
 MOST_MORE = 20_000
+MOST_SUMMARY = 1_000
 ORDER = {
     name: place
     for place, name in enumerate(("queue", "begin", "media", "approved", "prompt", "model", "", "finish", "total"))
@@ -151,6 +152,21 @@ class History(BaseModel):
     tokens: int = 0
 
 
+class Fact(BaseModel):
+    """Something remembered of the customer that was read. ``text`` as it stands now; empty once it was erased."""
+
+    id: int = 0
+    text: str = ""
+
+
+class Remembered(BaseModel):
+    """What was read beside the messages themselves."""
+
+    facts: list[Fact] = []
+    summary: str = Field("", description="The beginning of the summary that stood for earlier messages.")
+    through: int = Field(0, description="The last message the summary stood for.")
+
+
 class Gate(BaseModel):
     """A check a reply must pass before it leaves."""
 
@@ -204,6 +220,7 @@ class Trace(BaseModel):
     stages: list[Stage] = []
     budget: Budget = Budget()
     history: History = History()
+    memory: Remembered = Remembered()
     gates: list[Gate] = []
     handoff: Wish | None = None
     more: dict[str, Any] = Field(default={}, description="What else was noted; names may come and go.")
@@ -221,16 +238,30 @@ def decided(context: Context, result: TurnResult | None, outcome: str) -> Json:
         # Two refused drafts end the model's part: what is said then comes from the business word by word.
         gates.append({"gate": "facts", "passed": rejected < 2, **({"detail": str(rejected)} if rejected else {})})
     noted["gates"] = gates
+    if result is not None and result.model not in ("", "offline") and (context.talk.known or context.turn.summary):
+        # Facts by their ids: what a customer lets erase must not live on in every trace.
+        noted["memory"] = {"facts": list(context.talk.known)}
+        if context.turn.summary:
+            noted["memory"] |= {"summary": context.turn.summary[:MOST_SUMMARY], "through": context.talk.through}
     if result is not None and result.handoff is not None:
         noted["handoff"] = {"reason": result.handoff.reason, "team": result.handoff.team}
     return noted
 
 
-def read(turn: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] = ()) -> Trace:
+def facts(stored: Any) -> list[int]:
+    """The ids of the facts a stored trace says were read; what they say must be looked up."""
+    kept = _list(_mapping(_mapping(stored).get("memory")).get("facts"))
+    return [each for each in kept if isinstance(each, int) and 0 < each < 2**63]
+
+
+def read(
+    turn: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] = (), remembered: Mapping[int, str] | None = None
+) -> Trace:
     """The trace of a stored turn, whatever its JSON holds.
 
     ``turn`` has the columns of the table; ``messages`` are those it read and wrote (``id``, ``direction``, ``author``,
-    ``kind``, ``text``, ``status``, ``error_code``, ``at``), oldest first.
+    ``kind``, ``text``, ``status``, ``error_code``, ``at``), oldest first; ``remembered`` the facts of :func:`facts` that
+    still exist, by id.
     """
     kept = _mapping(turn.get("trace"))
     try:
@@ -296,6 +327,10 @@ def read(turn: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] = ()) ->
         stages=_stages(turn.get("stages")),
         budget=_budget(_mapping(shown.get("budget"))),
         history=History(**{name: _whole(_mapping(shown.get("history")).get(name)) for name in History.model_fields}),
+        memory=Remembered(
+            facts=[Fact(id=pk, text=_text((remembered or {}).get(pk))) for pk in facts(kept)],
+            summary=_text(_mapping(shown.get("memory")).get("summary")), through=_whole(_mapping(shown.get("memory")).get("through")),
+        ),
         gates=[
             Gate(gate=_text(row.get("gate")), passed=row.get("passed") is True, detail=_text(row.get("detail")))
             for row in _rows(shown.get("gates"))
@@ -309,7 +344,7 @@ _AS_READ = frozenset({"passages", "approved"})
 """The business's own words, shown as they were: its telephone number there is no secret."""
 _KNOWN = _AS_READ | {
     "rules", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "strict", "specialist", "asked", "sources",
-    "guideline_version",
+    "guideline_version", "memory",
 }  # fmt: skip
 
 
