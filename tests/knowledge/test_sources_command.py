@@ -78,6 +78,10 @@ def test_a_folder_is_added_listed_and_synchronised(tmp_path: Path):
         ("shop", "folder", 60, 1)
     ]
     assert "60 min" in run("sources")
+    assert "Nothing is being read." in run("sync", "--stop")
+    Source.objects.update(status="running")
+    assert "shop: stops; what was read so far stays." in run("sync", "--stop", "shop")
+    assert "stopped" in run("sources")
 
 
 def test_approved_answers_become_documents(business: Business):

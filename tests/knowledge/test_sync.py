@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from prosa import conf
 from prosa.business.models import Business
+from prosa.errors import BadInput
 from prosa.http import Client
 from prosa.knowledge import index, origins, reading, sync
 from prosa.knowledge.models import Chunk, Document, Item, Source
@@ -293,6 +294,15 @@ async def test_pages_are_asked_for_by_what_is_known_and_troubled_ones_are_not_fo
     assert (made.status, counts(made)) == (Status.DONE, (0, 0, 1, 1, 0))
 
 
+async def test_one_page_that_leads_nowhere_does_not_stop_a_site(business: Business, server: StubServer):
+    one, two = f"{server.url}/um", f"{server.url}/dois"
+    made = await sync_to_async(source)(business, "sitemap", config={"url": f"{server.url}/sitemap.xml"})
+    server.answers(404).answers(200, urlset(one, two), XML)
+    server.answers(302, b"", {"Location": "http://[::1"}).answers(200, b"<p>A troca leva sete dias.", HTML)
+    made = await synchronised(made, allow=(server.url,))
+    assert (made.status, counts(made)) == (Status.DONE, (1, 0, 0, 0, 1))
+
+
 async def test_robots_txt_is_obeyed_also_afterwards(business: Business, server: StubServer):
     made = await sync_to_async(source)(business, "url", config={"url": f"{server.url}/trocas"})
     server.answers(404).answers(200, b"<p>A troca leva sete dias.", HTML)
@@ -343,6 +353,16 @@ async def test_a_document_has_so_much_time_and_memory_and_the_next_is_read(monke
         with pytest.raises(origins.TooLarge, match="more memory"):
             await reader.read(b"<p>" * 8_000_000, "a.html")
         assert (await reader.read(b"# Loja\n\nA loja abre cedo.", "a.md")).title == "Loja"
+
+
+def test_a_single_document_has_limits_too():
+    assert reading.text(b"# Loja\n\nA loja abre cedo.", "a.md").endswith("A loja abre cedo.")
+    with pytest.raises(BadInput, match="has no text"):
+        reading.text(b"<p> ", "a.html")
+    with pytest.raises(origins.TooLarge, match="takes longer"):
+        reading.text(b"# a", "a.md", longest_s=0.001)
+    with pytest.raises(origins.TooLarge, match="more memory"):
+        reading.text(b"<p>" * 8_000_000, "a.html", memory=150 * 1024**2)
 
 
 # ── durable ──
@@ -413,6 +433,36 @@ async def test_one_process_at_a_time_and_a_second_request_is_remembered(
     second = await worked(made)
     assert (second.status, second.run, counts(second)) == (Status.DONE, 2, (0, 0, 1, 0, 0))
     assert (await worked(made)).run == 2  # nothing is asked for any more
+
+
+async def test_a_run_that_is_stopped_keeps_what_it_read_and_forgets_nothing(
+    business: Business, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sync, "BATCH", 3)
+    pages(folder, **{f"p{number}": f"Página {number} sobre o frete." for number in range(8)})
+    made = await synchronised(await sync_to_async(source)(business))
+    pages(folder, **{f"p{number}": f"Página {number} sobre as trocas." for number in range(7)})
+    (folder / "p7.md").unlink()
+    fetch, read = origins.Folder.fetch, []
+
+    async def stop_at_two(self: origins.Folder, item: Item) -> origins.Raw | None:
+        read.append(item.key)
+        if len(read) == 2:
+            assert await sync_to_async(sync.stop)(made.pk)
+        return await fetch(self, item)
+
+    monkeypatch.setattr(origins.Folder, "fetch", stop_at_two)
+    stopped = await synchronised(made)
+    assert stopped.status == Status.STOPPED
+    assert len(read) == 3, "the batch at hand was the last"
+    assert await Document.objects.acount() == 8, "nothing is forgotten by half a run"
+    assert not await sync_to_async(sync.stop)(made.pk)
+    assert (await worked(made)).run == 2, "nothing goes on by itself"
+    await sync_to_async(sync.look_after)()
+    assert (await Source.objects.aget(pk=made.pk)).status == Status.STOPPED
+    whole = await synchronised(made)
+    assert (whole.status, whole.run, whole.done, whole.forgotten) == (Status.DONE, 3, 7, 1)
+    assert await Document.objects.acount() == 7
 
 
 async def test_a_source_deleted_meanwhile_ends_quietly(

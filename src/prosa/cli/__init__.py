@@ -209,13 +209,18 @@ def knowledge_sync(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Sources; default all that are active.")
     ] = None,
     business: OfBusiness = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Read no further in those that are being read.")] = False,  # noqa: FBT002
 ) -> None:
     """Read sources again: what changed is replaced, what vanished is forgotten. Exit code 1 when one could not be read."""
     from prosa.cli import boot
 
     boot.django()
+    from prosa.cli.sources import stop as stop_reading
     from prosa.cli.sources import sync
 
+    if stop:
+        stop_reading(names or [], business)
+        return
     raise typer.Exit(0 if sync(names or [], business) else 1)
 
 

@@ -63,6 +63,21 @@ def sync(names: Sequence[str], slug: str | None) -> bool:
 
     :raises ConfigurationError: there is none, or none of a name.
     """
+    return _synchronise(_chosen(names, slug))
+
+
+def stop(names: Sequence[str], slug: str | None) -> None:
+    """Read no further in sources that are being read, all of a business or those named.
+
+    :raises ConfigurationError: there is none, or none of a name.
+    """
+    stopped = [source.name for source in _chosen(names, slug) if syncing.stop(source.pk)]
+    sys.stdout.write(
+        "".join(f"{name}: stops; what was read so far stays.\n" for name in stopped) or "Nothing is being read.\n"
+    )
+
+
+def _chosen(names: Sequence[str], slug: str | None) -> list[Source]:
     business = business_named(slug)
     known = {source.name: source for source in Source.objects.filter(business=business)}
     if not known:
@@ -72,8 +87,7 @@ def sync(names: Sequence[str], slug: str | None) -> bool:
     absent = [name for name in names if name not in known]
     if absent:
         raise ConfigurationError(f"There is no source {absent[0]!r}.\nName one of: {', '.join(known)}.")
-    chosen = [known[name] for name in names] if names else [source for source in known.values() if source.active]
-    return _synchronise(chosen)
+    return [known[name] for name in names] if names else [source for source in known.values() if source.active]
 
 
 def show(slug: str | None, *, as_json: bool) -> None:

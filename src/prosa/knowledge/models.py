@@ -77,6 +77,7 @@ class Source(models.Model):
         RUNNING = "running", _("running")
         DONE = "done", _("up to date")
         FAILED = "failed", _("failed")
+        STOPPED = "stopped", _("stopped")
 
     business = models.ForeignKey(Business, verbose_name=_("business"), on_delete=models.CASCADE, related_name="sources")
     kind = models.CharField(_("kind"), max_length=20)

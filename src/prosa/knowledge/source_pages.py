@@ -41,7 +41,14 @@ KINDS = {
     "folder": (_("A folder"), _("Files on this machine"), "folder"),
 }  # fmt: skip
 """What can be added here: its name, what it is for, its symbol."""
-BADGES = {"new": "info", "waiting": "info", "running": "info", "done": "success", "failed": "danger"}
+BADGES = {
+    "new": "info",
+    "waiting": "info",
+    "running": "info",
+    "done": "success",
+    "failed": "danger",
+    "stopped": "warning",
+}
 BUSY = frozenset({Source.Status.WAITING.value, Source.Status.RUNNING.value})
 
 
@@ -172,7 +179,7 @@ def _upload(business: Business, file: UploadedFile[Any]) -> Source:
     name = PurePosixPath((file.name or "").replace("\\", "/")).name
     with transaction.atomic():
         Business.objects.select_for_update(no_key=True).only("pk").get(pk=business.pk)
-        source = Source.objects.filter(business=business, name=name[:200]).first()
+        source = Source.objects.select_for_update().filter(business=business, name=name[:200]).first()
         if source is None or source.kind != "upload":
             source = Source(business=business, kind="upload", name=_free(business, name))
         before = str(source.file.name or "")
@@ -250,6 +257,7 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         return [
             path("progress/", wrap(self.progress_view), name="prosa_knowledge_source_progress"),
             path("<int:pk>/sync/", wrap(self.sync_view), name="prosa_knowledge_source_sync"),
+            path("<int:pk>/stop/", wrap(self.stop_view), name="prosa_knowledge_source_stop"),
             *super().get_urls(),
         ]
 
@@ -311,7 +319,8 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             if not may_change:
                 raise PermissionDenied
             if form.is_valid():
-                form.save()
+                # A worker may be counting in the same row.
+                form.save(commit=False).save(update_fields=list(PeriodForm.Meta.fields))
                 messages.success(request, gettext("Saved."))
                 return HttpResponseRedirect(request.path)
         broken = Item.objects.filter(source=source).exclude(error="").order_by("pk")
@@ -327,6 +336,7 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             "broken": [(item, *item.error.partition("\n")[::2]) for item in broken[:MOST_SHOWN]],
             "many_broken": broken.count() > MOST_SHOWN,
             "form": form,
+            "busy": source.status in BUSY,
             "may_change": may_change,
             "may_delete": self.has_delete_permission(request, source),
             "media": self.media,
@@ -367,6 +377,17 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             raise PermissionDenied
         source = self._find(str(pk))
         sync.request(source.pk)
+        return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_change", args=[source.pk]))
+
+    def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Read no further."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        source = self._find(str(pk))
+        if sync.stop(source.pk):
+            messages.success(request, gettext("Reading stops. What was read so far stays."))
         return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_change", args=[source.pk]))
 
     def progress_view(self, request: HttpRequest) -> HttpResponse:

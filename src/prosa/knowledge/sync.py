@@ -69,6 +69,21 @@ def request(source_id: int) -> None:
         _defer(source_id)
 
 
+def stop(source_id: int) -> bool:
+    """End the reading of a source where it is; true when there was one. Part of the caller's transaction.
+
+    What was read so far stays, and nothing is forgotten. The process at work sees it with its next commit. When the
+    source is due the next time it is read as usual.
+    """
+    with transaction.atomic():
+        source = Source.objects.select_for_update().get(pk=source_id)
+        going = source.status in (Status.WAITING, Status.RUNNING)
+        if going:
+            source.status, source.again, source.ended_at = Status.STOPPED, False, timezone.now()
+            source.save(update_fields=["status", "again", "ended_at"])
+    return going
+
+
 def refresh(source_id: int, keys: Sequence[str]) -> None:
     """Have these items of a source read again soon, without listing the others. Part of the caller's transaction."""
     with transaction.atomic():
@@ -202,7 +217,11 @@ class _Work:
                     if self.until and time.monotonic() >= self.until:
                         await self.books(_defer, self.source.pk)
                         return
+                    if whole and self.source.status != Status.RUNNING:
+                        return
             await self._commit()
+            if whole and self.source.status != Status.RUNNING:
+                return
         if whole:
             self.source = await self.books(_end, self.source)
 
@@ -373,10 +392,12 @@ def _store(source: Source, outcomes: Sequence[_Outcome]) -> Source:
 
 
 def _end(source: Source) -> Source:
-    """Forget what the source does not list any more, and close the run."""
+    """Forget what the source does not list any more, and close the run; nothing when it was stopped."""
     while True:
         with transaction.atomic():
             source = _locked(source)
+            if source.status != Status.RUNNING:
+                return source
             vanished = list(Item.objects.filter(source=source, seen__lt=source.run).order_by("pk")[:BATCH])
             source.forgotten += _forget(source, vanished)
             Item.objects.filter(pk__in=[item.pk for item in vanished]).delete()
@@ -385,6 +406,8 @@ def _end(source: Source) -> Source:
             break
     with transaction.atomic():
         source = _locked(source)
+        if source.status != Status.RUNNING:
+            return source
         broken = Item.objects.filter(source=source).exclude(error="").order_by("pk").first()
         source.error = broken.error if broken and source.failed >= source.total else ""
         source.synced_at = timezone.now()
@@ -394,7 +417,7 @@ def _end(source: Source) -> Source:
 def _fail(source: Source, error: str) -> None:
     with transaction.atomic():
         found = Source.objects.select_for_update().filter(pk=source.pk).first()
-        if found is not None:
+        if found is not None and found.status != Status.STOPPED:
             found.error = source.error = error
             _close(found, Status.FAILED)
             source.status = Status.FAILED
