@@ -191,3 +191,11 @@ async def test_after_its_tool_succeeded_it_may_be_said(models: Control, turn: Ca
     result = await runner.run(turn(tools=(booking,)))
     assert result.replies[0].text == "Agendei sua visita para terça!"
     assert "rejected" not in result.trace
+
+
+async def test_a_choice_claims_no_more_than_words(models: Control, turn: Callable[..., Turn]):
+    models.call(("send_options", {"text": "Tudo certo?", "options": ["Consulta agendada!", "Outra coisa"]}))
+    models.say = lambda _: "Posso agendar sua consulta?"
+    result = await runner.run(turn(proposals=frozenset({"send_options"})))
+    assert result.trace["rejected"][0]["outcomes"] == ["Consulta agendada!"]
+    assert (result.replies[0].text, result.replies[0].options) == ("Posso agendar sua consulta?", ())

@@ -56,3 +56,12 @@ async def test_a_draft_may_say_what_was_approved(models: Control, turn: Make) ->
     models.say = lambda _: f"Claro! {ANSWER} Algo mais?"
     result = await runner.run(turn("Qual o prazo?", strict=about, approved=approved))
     assert result.replies[0].text == f"Claro! {ANSWER} Algo mais?"
+
+
+async def test_choices_stray_no_further_than_words(models: Control, turn: Make) -> None:
+    models.call(("send_options", {"text": "Qual?", "options": ["Reembolso na hora", "Troca"]}))
+    result = await runner.run(
+        turn("Qual o prazo?", strict=about, approved=nothing, proposals=frozenset({"send_options"}))
+    )
+    assert not result.replies[0].options
+    assert result.trace["rejected"][0]["strict"] == "reembolso"

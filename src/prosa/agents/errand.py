@@ -50,7 +50,9 @@ async def run(models: Sequence[str], told: str, shown: str, *, deadline: float =
             continue
         try:
             async with asyncio.timeout(deadline):
-                response = await model_request(mind.model, asked, model_settings=ModelSettings(max_tokens=most))
+                response = await model_request(
+                    mind.model, asked, model_settings=ModelSettings(max_tokens=most), instrument=False
+                )
         except asyncio.CancelledError:
             mind.breaker.abandoned()
             raise

@@ -239,18 +239,16 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
             logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
             made |= {"ok": False, "error": str(error), "status": "nonsense"}
             return None
-        if topic := _topic(work.turn, reply.text, approved=work.approved):
+        said = "\n".join((reply.text, *(option.title for option in reply.options)))
+        if topic := _topic(work.turn, said, approved=work.approved):
             work.rejected = 2  # a second draft would stray there again: only the approved answer will do
             work.trace["strict"] = topic
-            work.trace.setdefault("rejected", []).append({"model": name, "draft": reply.text[:500], "strict": topic})
+            work.trace.setdefault("rejected", []).append({"model": name, "draft": said[:500], "strict": topic})
             made |= {"ok": False, "error": f"only approved answers may be said of: {topic}", "status": "strict"}
             return None
-        missing = grounding.unsupported(
-            "\n".join((reply.text, *(option.title for option in reply.options))),
-            work.evidence(),
-            month_first=work.turn.locale.replace("_", "-").lower() == "en-us",
-        )
-        undone = outcomes.unsupported(reply.text, work.toolbox.worked, work.said())
+        month_first = work.turn.locale.replace("_", "-").lower() == "en-us"
+        missing = grounding.unsupported(said, work.evidence(), month_first=month_first)
+        undone = outcomes.unsupported(said, work.toolbox.worked, work.said())
         if not missing and not undone:
             work.trace["finish_reason"] = response.finish_reason
             work.trace |= notes
@@ -258,7 +256,7 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
         work.rejected += 1
         verdict = f"figures that stand in no evidence: {', '.join(missing)[:200]}" if missing else outcomes.VERDICT
         work.trace.setdefault("rejected", []).append(
-            {"model": name, "draft": reply.text[:500], "figures": list(missing)}
+            {"model": name, "draft": said[:500], "figures": list(missing)}
             | ({"outcomes": [each[:200] for each in undone]} if undone else {})
         )
         made |= {"ok": False, "error": verdict, "status": "ungrounded"}

@@ -69,14 +69,14 @@ async def write(
     spent: list[tuple[str, Usage]] = []
     told = TELLING.format(business=" ".join(business.split()), reader=READERS[purpose], language=language(locale))
     text, by = old, ""
-    if reason:
-        told += f"\n- Why people were called: {' '.join(reason.split())[:200]}"
+    why = reason and f"why people were called: {' '.join(reason.split())[:200]}"  # a model's words, of a stranger's
     for portion in _portions(lines):
-        shown = memory.fenced("\n".join(filter(None, (text and f"summary so far: {text}", *map(_shown, portion)))))
+        before = text and f"summary so far: {text}"
+        shown = memory.fenced("\n".join(filter(None, (why, before, *map(_shown, portion)))))
         done = await errand.run(models, told, shown, deadline=deadline)
         spent += done.spent
         kept = done.text[:MOST].strip()
-        if not kept or grounding.unsupported(kept, [shown, reason]):
+        if not kept or grounding.unsupported(kept, [shown]):
             return Written(extract(old, lines, locale, reason=reason, unknown=unknown), "", tuple(spent))
         text, by = kept, done.model
     return (
