@@ -63,6 +63,13 @@ async def test_nobody_reads_what_was_read_for_another(field: str):
     assert len(stock.asked) == 2
 
 
+async def test_what_was_read_for_somebody_proved_is_not_told_to_the_unproved():
+    stock, proved = Stock(), ToolContext(replace(TURN, identity="verified"), "1")
+    await readings.remembering(stock.offer, ANA, stock.run)(proved, {})
+    await stock.ask()
+    assert len(stock.asked) == 2
+
+
 async def test_what_is_common_is_common_within_the_business():
     stock = Stock(common=True)
     await stock.ask()

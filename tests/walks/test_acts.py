@@ -233,6 +233,17 @@ async def test_without_a_model_the_confirmed_is_done_and_said(talk: House, shop:
     assert shop.names() == ["cancel_order"]
 
 
+async def test_who_confirms_and_starts_afresh_at_once_hears_that_it_was_done(
+    talk: House, shop: Shop, llm: fake_llm.Control
+):
+    llm.call(CANCEL)
+    await say(talk, "cancela o pedido 4821")
+    reply = {"type": "button_reply", "button_reply": {"id": buttons(talk)[0], "title": "Sim, confirmo"}}
+    tap = payloads.text("", "tap") | {"type": "interactive", "interactive": reply}
+    assert await say(talk, "", body=payloads.written([tap, payloads.text("/limpar", "afresh")])) == WORDS["done"]
+    assert (shop.names(), statuses(talk)) == (["cancel_order"], ["executed"])
+
+
 async def test_what_cannot_be_done_is_not_claimed(talk: House, shop: Shop, llm: fake_llm.Control):
     shop.cancel_identity = "number"
     llm.call(("cancel_order", {"order": "0"}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from asgiref.sync import sync_to_async
 from tests.walks.house import House, elsewhere
@@ -51,6 +53,25 @@ async def test_a_question_without_an_answer_is_listed_with_what_came_nearest(rea
     assert found[0].near["title"] == "Presentes"
     assert found[0].near["score"] < 0.5
     assert "529" not in found[1].question
+
+
+async def test_what_was_counted_is_not_searched_for_every_minute(
+    real: House, business: Business, monkeypatch: pytest.MonkeyPatch
+):
+    await real.work()
+    await ask(real, QUESTION, "1")
+    searched: list[str] = []
+    nearest = learning._nearest
+
+    async def counted(connection: Any, business_id: int, text: str) -> Any:
+        searched.append(text)
+        return await nearest(connection, business_id, text)
+
+    monkeypatch.setattr(learning, "_nearest", counted)
+    await learn()
+    await learn()
+    assert searched == [QUESTION]
+    assert (await Gap.objects.aget()).count == 1
 
 
 async def test_a_persons_answer_is_suggested_approved_and_said_to_the_next_customer(real: House, business: Business):

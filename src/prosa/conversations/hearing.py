@@ -23,7 +23,7 @@ from prosa.agents.speech import Transcript
 from prosa.contracts import File, Json, Line, Reply, Turn, TurnResult
 from prosa.costs import gate, ledger
 from prosa.errors import ConfigurationError, PermanentError, TooLarge
-from prosa.knowledge.loaders.file import load
+from prosa.knowledge import reading
 from prosa.postgres.connections import Pool, fetch_one
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ queries = sql.load(__file__, "hearing.sql")
 
 LOOK_AGAIN_S: Final = 0.5
 """A waiting turn looks again this often, should nobody have woken it."""
+DOCUMENT_S: Final = 10.0
+"""Seconds a customer's document may take to be read."""
 UNHEARD_NOTE: Final = "[a voice note that could not be heard; ask kindly to have it written]"
 """What stands for it in what a model reads. Ours, hence in brackets."""
 
@@ -198,8 +200,8 @@ def owned_up(turn: Turn, result: TurnResult, words: Mapping[str, str]) -> TurnRe
 
 
 def document_text(data: bytes) -> str:
-    """The text of a customer's PDF. Blocks. Raises what the loader raises."""
-    return load(data, "document.pdf", "application/pdf").markdown
+    """The text of a customer's PDF, read where it can harm nobody else. Blocks. Raises what the reader raises."""
+    return reading.text(data, "document.pdf", "application/pdf", longest_s=DOCUMENT_S)
 
 
 def _described(text: str) -> bool:

@@ -1,7 +1,7 @@
 -- What a day's talk teaches. Both walk the primary key from a mark; the index on a message's turn gives the question.
 
 -- name: turns
--- Turns after the mark that answered, with the question they answered.
+-- Turns after the mark that answered, with the question they answered; not those that were counted before.
 SELECT t.id, t.business_id, t.conversation_id, t.finished_at, t.trace, q.text
 FROM prosa_conversations_turn t
 CROSS JOIN LATERAL (
@@ -10,6 +10,7 @@ CROSS JOIN LATERAL (
 ) AS q
 WHERE t.id > %(after)s AND t.outcome = 'answered' AND q.text IS NOT NULL
   AND (t.trace->>'offline' = 'unknown' OR jsonb_typeof(t.trace->'tools') = 'array')
+  AND NOT EXISTS (SELECT FROM prosa_knowledge_asking a WHERE a.business_id = t.business_id AND a.turn_id = t.id)
 ORDER BY t.id LIMIT %(limit)s
 
 -- name: newest_turn

@@ -38,9 +38,11 @@ def remembering(offer: ToolOffer, caller: Caller, run: Run) -> Run:
 
     async def remembered(context: ToolContext, given: Json) -> ToolResult:
         cache, whose = _kept(), "" if offer.common else await _epoch(caller)
-        key = _key(caller.business_id, offer.name, "" if offer.common else str(caller.contact_id), whose, given)
-        if (known := _read((await cache.get([key])).get(key), time.time() - offer.fresh_s)) is not None:
-            return known
+        # Who is known less surely now than when it was read may be told less.
+        known = () if offer.common else (caller.contact_id, context.turn.identity, caller.number)
+        key = _key(caller.business_id, offer.name, known, whose, given)
+        if (kept := _read((await cache.get([key])).get(key), time.time() - offer.fresh_s)) is not None:
+            return kept
         result = await run(context, given)
         if not result.error and result.identity is None:
             await cache.put({key: json.dumps({"at": time.time(), **asdict(result)}, default=str).encode()})

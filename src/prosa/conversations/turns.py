@@ -156,7 +156,7 @@ async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | No
         return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
     afresh = Reply(words(context.locale)["forgotten" if context.talk.forget else "afresh"])
     if context.talk.reset and not context.turn.question:
-        return TurnResult((afresh,), model="")
+        return offline.deeds(context.turn) or TurnResult((afresh,), model="")
     if context.settled is not None and context.settled.result is not None:
         return context.settled.result
     if context.verdict.step is gate.Step.HANDOFF:

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import struct
+import subprocess
 import sys
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,14 +96,11 @@ class Reader:
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "prosa.knowledge.reading",
-            str(self.memory),
+            *_command(self.memory),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8"},
+            env=_environment(),
             # Ctrl-C on a terminal is for the one who asked; this process ends when its input does.
             start_new_session=True,
         )
@@ -116,6 +114,41 @@ class Reader:
         await process.wait()
         if process.stdin is not None:
             process.stdin.close()
+
+
+def text(data: bytes, name: str, mime: str = "", *, longest_s: float = LONGEST_S, memory: int = MEMORY) -> str:
+    """The Markdown of one document, read in a process that ends with it. Blocks.
+
+    :raises BadInput: as :meth:`Reader.read` does.
+    """
+    asked = _frame({"name": name, "mime": mime, "size": len(data), "seconds": ceil(longest_s), "whole": True})
+    try:
+        done = subprocess.run(  # noqa: S603 -- our own command
+            _command(memory),
+            input=asked + data,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+            timeout=longest_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TooLarge(f"{name} takes longer than {longest_s:.0f} s to read.\nSplit it.") from None
+    if len(done.stdout) <= _LENGTH.size:
+        raise TooLarge(f"{name} takes more memory than one document may.\nSplit it, or save it again.")
+    answer = json.loads(done.stdout[_LENGTH.size :])
+    if "error" in answer:
+        raise (TooLarge if answer["large"] else BadInput)(answer["error"])
+    return str(answer["markdown"])
+
+
+def _command(memory: int) -> list[str]:
+    return [sys.executable, "-m", "prosa.knowledge.reading", str(memory)]
+
+
+def _environment() -> dict[str, str]:
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONIOENCODING": "utf-8"}
 
 
 def pieces(title: str, markdown: str, otherwise: str = "") -> tuple[str, tuple[tuple[str, str, str], ...]]:
@@ -134,6 +167,8 @@ def _answer(request: Any, data: bytes) -> Any:
     name = request["name"]
     try:
         loaded = load(data, name, request["mime"])
+        if request.get("whole"):
+            return {"markdown": loaded.markdown}
         spoken, found = pieces(loaded.title, loaded.markdown)
     except BadInput as error:
         return {"error": str(error), "large": isinstance(error, TooLarge)}
