@@ -307,3 +307,27 @@ def test_who_may_only_look_decides_nothing(staff, business):
     assert client.get(address("suggestion_change", one.pk)).status_code == 200
     assert client.get(address("gap_changelist")).status_code == 200
     assert client.post(address("suggestion_decide", one.pk, "approve")).status_code == 403
+
+
+def test_a_new_period_takes_nothing_from_a_worker_at_work(admin_client, business, monkeypatch):
+    source = Source.objects.create(business=business, kind="text", name="T", status="running", config={"text": "x"})
+    valid = source_pages.PeriodForm.is_valid
+
+    def meanwhile(form):
+        Source.objects.filter(pk=source.pk).update(status="done", done=5)
+        return valid(form)
+
+    monkeypatch.setattr(source_pages.PeriodForm, "is_valid", meanwhile)
+    admin_client.post(address("source_change", source.pk), {"active": "on", "every_minutes": "60"})
+    source.refresh_from_db()
+    assert (source.every_minutes, source.status, source.done) == (60, "done", 5)
+
+
+def test_a_documents_address_is_a_link_only_when_it_leads_to_the_web(admin_client, business):
+    pages = {
+        url: Document.objects.create(business=business, external_id=url, title="T", url=url, checksum="c")
+        for url in ("javascript:alert(1)", "https://example.com/a")
+    }
+    shown = {url: admin_client.get(address("document_change", made.pk)).content.decode() for url, made in pages.items()}
+    assert "javascript:alert" not in shown["javascript:alert(1)"]
+    assert 'href="https://example.com/a"' in shown["https://example.com/a"]

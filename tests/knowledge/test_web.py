@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from prosa.errors import BadInput, NotAllowed, TemporaryError, TooLarge
-from prosa.http import Client
+from prosa.http import Client, Response
 from prosa.knowledge import web
 from prosa.knowledge.web import Entry, Missed, Site
 from prosa.testing import StubServer
@@ -195,3 +195,32 @@ async def test_a_page_too_big(site, server, monkeypatch):
     server.answers(404).answers(200, b"<p>" + b"x" * 2000, HTML)
     with pytest.raises(TooLarge):
         await site.page(f"{server.url}/a")
+
+
+async def test_a_line_of_rubbish_does_not_hide_the_rest_of_a_sitemap(site, server):
+    good = f"{server.url}/um"
+    server.answers(404).answers(200, urlset("http://[", "http://a:99999/x", good), XML)
+    assert await site.entries(f"{server.url}/sitemap.xml") == [Entry(good)]
+
+
+async def test_a_redirect_to_no_address_is_that_pages_trouble(site, server):
+    server.answers(404).answers(302, b"", {"Location": "http://[::1"})
+    with pytest.raises(BadInput, match="no address of the web"):
+        await site.page(f"{server.url}/a")
+
+
+async def test_an_address_with_a_password_is_neither_read_nor_shown(site, server):
+    with pytest.raises(BadInput) as caught:
+        await site.page(server.url.replace("//", "//ana:s3cret@"))
+    assert "s3cret" not in str(caught.value)
+    assert server.requests == []
+
+
+async def test_what_a_server_says_of_a_page_can_be_stored():
+    class Strange(Client):
+        async def request(self, method, url, **_):
+            told = {"etag": '"\udcff"', "last-modified": "Mon\udce9"}
+            return Response(404, {}, b"") if url.endswith("robots.txt") else Response(200, told, b"<p>ok")
+
+    found = await Site(Strange()).fetch("http://example.com/a")
+    assert (found.etag, found.modified) == ("", "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -98,6 +99,8 @@ class Site:
             return None
         told = response.headers
         mime, tag, changed = told.get("content-type", "text/html"), told.get("etag", ""), told.get("last-modified", "")
+        if tag != _printable(tag) or changed != _printable(changed):
+            tag = changed = ""
         return Fetched(final, response.body, mime, tag if len(tag) <= 300 else "", changed[:100])
 
     async def entries(self, url: str, *, most: int = MOST_PAGES) -> list[Entry]:
@@ -154,7 +157,7 @@ class Site:
         return list(found.values())
 
     async def _get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> tuple[str, Response]:
-        current = urldefrag(url)[0]
+        current = _usable(url)
         for _ in range(HOPS + 1):
             await self._ask_leave(current)
             response = await self._client.request("GET", current, headers=headers, limit=limit)
@@ -163,7 +166,7 @@ class Site:
             target = response.headers.get("location")
             if response.status not in REDIRECTS or not target:
                 return current, _good(current, response)
-            current = urldefrag(urljoin(current, target))[0]
+            current = _usable(target, current)
         raise NotAllowed(f"{url} redirects more than {HOPS} times.\nGive the address where it ends.")
 
     async def _ask_leave(self, url: str) -> None:
@@ -187,12 +190,34 @@ class Site:
             target = response.headers.get("location")
             if response.status not in REDIRECTS or not target:
                 break
-            current = urljoin(current, target)
+            current = _usable(target, current)
         if response.status >= 500:
             raise TemporaryError(f"{root}/robots.txt answers {response.status}.\nIt will be tried again.")
         rules = RobotFileParser()
         rules.parse(response.body.decode("utf-8-sig", "replace").splitlines() if response.ok else [])
         return rules
+
+
+def _usable(url: str, base: str = "") -> str:
+    """An address as it is asked, without its fragment; ``base`` is the page that named it.
+
+    :raises BadInput: it is none, or holds a password, which would be shown wherever the page is named as a source.
+    """
+    try:
+        found = urldefrag(urljoin(base, url))[0]
+        parts = urlsplit(found)
+        secret, _port = parts.username is not None, parts.port
+        found.encode()
+    except ValueError:
+        raise BadInput(f"{_printable(url)[:200]} is no address of the web.\nCorrect it.") from None
+    if secret:
+        raise BadInput(f"An address at {parts.hostname} holds a user name.\nPages behind a login are not read.")
+    return found
+
+
+def _printable(text: str) -> str:
+    """What a server said, as PostgreSQL can hold it: headers may be any bytes."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
 def _good(url: str, response: Response) -> Response:
@@ -265,5 +290,6 @@ def _sitemap(url: str, response: Response) -> tuple[str, list[Entry]]:
             lxml.etree.QName(part).localname: (part.text or "").strip() for part in one if isinstance(part.tag, str)
         }
         if said.get("loc"):
-            entries.append(Entry(urldefrag(urljoin(url, said["loc"]))[0], moment(said.get("lastmod", ""))))
+            with suppress(BadInput):  # one line of rubbish is no reason not to read the rest
+                entries.append(Entry(_usable(said["loc"], url), moment(said.get("lastmod", ""))))
     return kind, entries
