@@ -6,15 +6,23 @@ the server and the workers inherit its address.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import faulthandler
+import gc
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any, TextIO
 
 import django
 import pytest
 from django.db import connection
+from django.test import TransactionTestCase
 
 from prosa.postgres.embedded import Cluster
 
@@ -50,6 +58,71 @@ def pytest_unconfigure() -> None:
     for cluster in _started:
         cluster.stop()
     shutil.rmtree(os.environ["PROSA_DATA_DIR"], ignore_errors=True)
+    while _stderr:
+        _stderr.pop().close()
+
+
+# ── what hangs is ended ──
+
+TEARDOWN_S = 120.0
+"""How long the teardown of a test may take, and a test after its timeout should have ended it."""
+
+_stderr: list[TextIO] = []
+
+
+def pytest_configure() -> None:
+    # The real one, past pytest's capture, which is not yet at work here.
+    _stderr.append(os.fdopen(os.dup((sys.__stderr__ or sys.stderr).fileno()), "w"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A timeout is an exception in the main thread; a task of the event loop may swallow it."""
+    marker = item.get_closest_marker("timeout")
+    seconds = float(marker.args[0] if marker and marker.args else item.config.getini("timeout") or 0)
+    with _watched(item, seconds - 2, seconds + TEARDOWN_S) if seconds else contextlib.nullcontext():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """pytest-timeout stops counting once a test has failed: its teardown would hang for ever."""
+    with _watched(item, TEARDOWN_S, TEARDOWN_S + 1):
+        return (yield)
+
+
+@contextlib.contextmanager
+def _watched(item: pytest.Item, tell_after: float, end_after: float) -> Iterator[None]:
+    """Tell where everything stands after so many seconds, and end the process after so many. With xdist the others go on."""
+    over = threading.Event()
+
+    def watch() -> None:
+        if over.wait(tell_after):
+            return
+        _tell_stacks(f"{item.nodeid} takes longer than {tell_after:.0f} s.")
+        if not over.wait(end_after - tell_after):
+            _stderr[0].write(f"\n{item.nodeid} does not end; this process does.\n")
+            _stderr[0].flush()
+            for cluster in _started:
+                cluster.stop()
+            os._exit(1)
+
+    threading.Thread(target=watch, name="prosa tests watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _tell_stacks(title: str) -> None:
+    out = _stderr[0]
+    out.write(f"\n{title} All threads and tasks:\n")
+    out.flush()
+    faulthandler.dump_traceback(file=out)
+    loops: list[Any] = [each for each in gc.get_objects() if issubclass(type(each), asyncio.AbstractEventLoop)]
+    for task in [task for loop in loops for task in asyncio.all_tasks(loop)]:
+        task.print_stack(limit=6, file=out)
+    out.flush()
 
 
 # ── nothing is left out where it counts ──
@@ -87,12 +160,51 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
-    """As pytest-django's, but connections that async tests left in other threads do not hold the database back at the end."""
+    """As pytest-django's, but connections that async tests left in other threads do not hold the database back at the end.
+
+    Nor do they while the tests run: whoever waits for a lock, as the emptying of tables does, is told so at last.
+    """
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        for name, limit in {"lock_timeout": "60s", "idle_in_transaction_session_timeout": "45s"}.items():
+            cursor.execute(f"alter database \"{connection.settings_dict['NAME']}\" set {name} = '{limit}'")
+    with django_db_blocker.unblock():
+        connection.close()
     yield
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
         )
+
+
+_EMPTY = """
+DO $empty$
+DECLARE
+    name text;
+    filled boolean;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- neither triggers nor references: everything goes
+    FOREACH name IN ARRAY string_to_array('{names}', ' ') LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', name) INTO filled;
+        IF filled THEN EXECUTE format('DELETE FROM %I', name); END IF;
+    END LOOP;
+END $empty$
+"""
+_KEPT = {"django_content_type", "auth_permission"}
+_flush = TransactionTestCase._fixture_teardown
+
+
+def _fixture_teardown(case: TransactionTestCase) -> None:
+    """As Django's flush, which truncates every table and then makes all content types and permissions anew: a second each."""
+    with connection.cursor() as cursor:
+        cursor.execute("select usesuper from pg_user where usename = current_user")
+        if cursor.fetchone() != (True,):
+            _flush(case)
+            return
+        names = connection.introspection.django_table_names(only_existing=True, include_views=False)
+        cursor.execute(_EMPTY.format(names=" ".join(sorted(set(names) - _KEPT))))
+
+
+TransactionTestCase._fixture_teardown = _fixture_teardown
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ async def page(transactional_db: None, settings: Any, tmp_path: Path) -> AsyncIt
                 [{"name": name, "value": cookie.value, "url": url} for name, cookie in client.cookies.items()]
             )
             opened = await context.new_page()
-            opened.set_default_timeout(30_000)
+            opened.set_default_timeout(60_000)
             # Of ours: unfold's own script stumbles over an empty list.
             opened.on("pageerror", lambda error: trouble.append(str(error)) if "/prosa/" in str(error.stack) else None)
             yield opened

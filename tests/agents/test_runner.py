@@ -107,18 +107,26 @@ async def test_when_all_fail_the_answer_is_offline_and_says_why(models: Control,
 
 
 async def test_a_late_model_is_left_for_the_next(models: Control, turn: Make) -> None:
-    result = await runner.run(
-        turn(model="openai-chat:stub-late-30s", fallback_models=("openai-chat:stub",), request_deadline=0.3)
-    )
+    for seconds in (0.5, 10):  # the second model has no longer either: again, more patiently, on a machine that is slow
+        chain = {"model": "openai-chat:stub-late-30s", "fallback_models": ("openai-chat:stub",)}
+        result = await runner.run(turn(**chain, request_deadline=seconds))
+        if result.model != "offline":
+            break
     assert attempts(result) == [("openai-chat:stub-late-30s", "timeout"), ("openai-chat:stub", "ok")]
-    assert result.trace["attempts"][0]["error"] == "no answer within 0.3 s"
+    assert result.trace["attempts"][0]["error"] == f"no answer within {seconds:g} s"
 
 
 async def test_the_turn_has_one_deadline_for_all(models: Control, turn: Make) -> None:
     chain = ("openai-chat:stub-late-31s", "openai-chat:stub")
-    result = await runner.run(turn(model="openai-chat:stub-late-30s", fallback_models=chain, turn_deadline=0.4))
+    for seconds in (0.5, 10):  # on a slow machine the first is over before the first model is asked
+        result = await runner.run(
+            turn(model="openai-chat:stub-late-30s", fallback_models=chain, turn_deadline=seconds, request_deadline=60)
+        )
+        if models.requests:
+            break
     assert [status for _, status in attempts(result)] == ["timeout", "deadline"]
-    assert result.trace["attempts"][0]["error"].startswith("no answer within 0."), "what was left of the turn"
+    told = result.trace["attempts"][0]["error"]
+    assert 0 < float(told.removeprefix("no answer within ").removesuffix(" s")) <= seconds, "what was left of the turn"
     assert result.model == "offline"
 
 

@@ -113,7 +113,7 @@ async def test_a_tool_that_fails_says_so_politely(models: Control, turn: Make) -
     models.call(*((name, {"order": "1"}) for name in ("broken", "picky", "endless")))
     models.call()
     offered = (tool("broken", run=broken), tool("picky", run=picky), tool("endless", run=endless))
-    result = await runner.run(turn(tools=offered, tool_deadline=0.05))
+    result = await runner.run(turn(tools=offered, tool_deadline=0.5))
     first, second, third = results(models)
     assert "did not work" in first
     assert "That order does not exist." in second
@@ -130,7 +130,7 @@ async def test_reading_tools_run_beside_each_other(models: Control, turn: Make) 
 
     models.call(("a", {"order": "1"}), ("b", {"order": "2"}))
     models.call()
-    result = await runner.run(turn(tools=(tool("a", run=waits), tool("b", run=waits)), tool_deadline=5.0))
+    result = await runner.run(turn(tools=(tool("a", run=waits), tool("b", run=waits)), tool_deadline=60.0))
     assert [each["ok"] for each in result.trace["tools"]] == [True, True]
 
 

@@ -302,7 +302,7 @@ async def first_event(phone: Browser, headers: dict[str, str]) -> str:
                 heard.put_nowait(chunk.decode())
 
     reading = asyncio.create_task(read_on())
-    first = await asyncio.wait_for(heard.get(), 5)
+    first = await asyncio.wait_for(heard.get(), 60)
     await asyncio.sleep(0)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -71,8 +71,7 @@ def _age(house: House, seconds: float) -> None:
         "update prosa_conversations_message set status_at = status_at - %s * interval '1 s' where status = 'unconfirmed'",
         seconds,
     )
-    house.do("update prosa_conversations_dispatch set run_at = now() where lane = 2")
-    house.do("select pg_notify('prosa_dispatch', '')")
+    house.hurry(lane=2)
 
 
 async def test_a_receipt_with_our_tracker_reconciles(house: House):
@@ -140,7 +139,9 @@ async def test_a_worker_killed_in_mid_send(house: House):
     first = await house.work()
     await house.post(said("oi", "1"))
     await gate.reached.wait()
-    house.do("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'prosa worker%'")
+    house.do(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'prosa worker%'"
+    )
     await house.kill(first)
     await house.work()
     await house.until(lambda: house.sends() == [("eco: oi", "unconfirmed")])
@@ -266,7 +267,7 @@ async def test_a_refusal_that_was_none_is_not_repeated_once_its_receipt_came(hou
     """Meta says 131000 and sends all the same (FACTS 1.9): the receipt is faster than the next try."""
 
     async def refused() -> None:
-        raise TemporaryError("Meta refused with 131000.", code="131000", retry_after=2)
+        raise TemporaryError("Meta refused with 131000.", code="131000", retry_after=60)
 
     house.carrier.next = [refused]
     await house.work()
@@ -278,6 +279,7 @@ async def test_a_refusal_that_was_none_is_not_repeated_once_its_receipt_came(hou
     )
     tracker = f"prosa:{house.one('select max(id) from prosa_conversations_message')}"
     await house.post(receipt("delivered", "wamid.after-all", tracker))
+    house.hurry(lane=2)
     await house.until(
         lambda: (
             house.one("select count(*) from prosa_conversations_dispatch where run_at is not null or owner is not null")

@@ -30,18 +30,24 @@ async def patient(house: House, quiet_ms: int, max_quiet_ms: int) -> None:
 
 async def test_not_a_fixed_window_from_the_first_message(house: House):
     """Each fragment restarts the quiet period; three of them spread over more than one period are one question."""
-    await patient(house, 400, 6000)
+    await patient(house, 60_000, 120_000)
     await house.work()
+    waits = (
+        "select extract(epoch from run_at - (select max(created_at) from prosa_conversations_message))"
+        " from prosa_conversations_dispatch where lane = 1"
+    )
     for number, words in enumerate(["oi", "queria saber", "o preço"]):
         await house.post(said(words, str(number)))
-        await asyncio.sleep(0.25)
+        assert 55 < house.one(waits) <= 60
+    assert house.mind.turns == []
+    house.hurry(lane=1)  # the minute is over
     await house.until(lambda: house.carrier.sent)
     await house.quiet()
     assert house.mind.asked() == [["oi", "queria saber", "o preço"]]
 
 
 async def test_who_never_stops_typing_is_answered_at_the_longest_wait(house: House):
-    await patient(house, 300, 700)
+    await patient(house, 60_000, 700)  # a minute of quiet never comes
     await house.work()
     typing = True
 
@@ -53,7 +59,7 @@ async def test_who_never_stops_typing_is_answered_at_the_longest_wait(house: Hou
             await asyncio.sleep(0.1)
 
     customer = asyncio.create_task(type_on())
-    await house.until(lambda: house.carrier.sent)
+    await house.until(lambda: house.carrier.sent, 50)
     typing = False
     await customer
     assert house.mind.turns

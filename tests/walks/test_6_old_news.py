@@ -147,7 +147,7 @@ async def test_a_mind_that_cancels_itself_is_not_asked_for_ever(house: House, mo
 
 async def test_a_mind_that_hangs_is_cut_off(house: House, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(dispatch, "backoff", lambda _attempt: 0.01)
-    monkeypatch.setattr(turns, "GRACE_S", 0.1)
+    monkeypatch.setattr(turns, "GRACE_S", 0.5)
     house.do("update prosa_business_business set turn_deadline_s = 0")
 
     async def hang_once(turn: Turn) -> Any:
