@@ -18,7 +18,17 @@ from unfold.decorators import display
 
 from prosa.business.pages import register
 from prosa.contacts.models import Identity
-from prosa.conversations import analyst_page, copies, deed_pages, dispatch, downloads, ownership, thread, webhook_pages
+from prosa.conversations import (
+    analyst_page,
+    copies,
+    deed_pages,
+    dispatch,
+    downloads,
+    ownership,
+    spent,
+    thread,
+    webhook_pages,
+)
 from prosa.conversations.copilot_pages import CopilotPages, handover, ways
 from prosa.conversations.dashboard import UNDELIVERED, zone_named
 from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State
@@ -127,6 +137,7 @@ class ConversationAdmin(CopilotPages, ReplyPages, TryPages):
             "handover": handover(conversation),
             "copilot_ways": ways(),
             "zone": zone_named(conversation.business.timezone),
+            "spent": spent.of(conversation),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "prosa/admin/conversation.html", context)

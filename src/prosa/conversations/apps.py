@@ -7,3 +7,10 @@ class ConversationsConfig(AppConfig):
     label = "prosa_conversations"
     verbose_name = _("Conversations")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """The budget page, which lies below, learns what conversations cost."""
+        from prosa.conversations import spent
+        from prosa.costs import spending
+
+        spending.dearest = spent.dearest

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -115,6 +117,26 @@ class BudgetAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             may_price = request.user.has_perm("prosa_costs.add_modelprice")
             extra_context = {"spending": spending.page(budget), "may_price": may_price, **(extra_context or {})}
         response: HttpResponse = super().change_view(request, object_id, form_url, extra_context)
+        return response
+
+    def get_urls(self) -> list[URLPattern]:
+        """Adds the ledger as a table for spreadsheets."""
+        view = self.admin_site.admin_view(self.usage_view)
+        return [path("<int:budget_id>/usage.csv", view, name="prosa_costs_budget_usage"), *super().get_urls()]
+
+    def usage_view(self, request: HttpRequest, budget_id: int) -> HttpResponse:
+        """What each model did on each day, as CSV."""
+        budget = self.get_object(request, str(budget_id))
+        if budget is None:
+            raise Http404
+        if not self.has_view_permission(request, budget):
+            raise PermissionDenied
+        response = HttpResponse(content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="usage-{budget.business.slug}.csv"'
+        response["Cache-Control"] = "no-store"
+        # A model's name comes from settings; a spreadsheet must not take it for a formula all the same.
+        cells = ([f"'{cell}" if str(cell).startswith(("=", "+", "-", "@")) else cell for cell in row] for row in spending.usage(budget.business_id))  # fmt: skip
+        csv.writer(response).writerows(cells)
         return response
 
     @display(description=_("now"), label={"calm": "success", "warning": "warning", "danger": "danger"})  # type: ignore[untyped-decorator]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -35,6 +35,19 @@ class Bar:
     percent: int
     mark: int | None
     level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dearest:
+    """Among a day's conversations, in US dollars: the dearest, with the address of its page, and the dearest answer."""
+
+    conversation: Decimal
+    url: str
+    answer: Decimal
+
+
+dearest: Callable[[int, date, str], Dearest | None] = lambda _business, _day, _zone: None  # noqa: E731 -- replaced whole
+"""Of a business's day in its time zone. Conversations lie above this package: they put their own look here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,7 @@ def page(budget: Budget) -> dict[str, Any]:
         "step_meaning": meaning,
         "level": level(verdict),
         "bar": bar(now.day_spent, now.per_day),
+        "others": _others(now, budget.business_id, budget.business.timezone),
         "month": sum((line.cost for line in lines if line.cost is not None), Decimal(0)),
         "lines": lines,
         "unpriced": [line for line in lines if line.unpriced],
@@ -132,7 +146,33 @@ def page(budget: Budget) -> dict[str, Any]:
         "days": DAYS,
         "no_cheap_model": saving and not budget.cheap_model and not budget.business.fallback_models.strip(),
         "business": budget.business,
+        "budget_id": str(budget.pk),
     }
+
+
+def _others(now: Standing, business_id: int, zone: str) -> list[dict[str, Any]]:
+    """The limits of a conversation and of an answer, beside what the dearest of today took of them."""
+    limits = ((now.per_conversation, _("Dearest conversation of today")), (now.per_turn, _("Dearest answer of these conversations")))  # fmt: skip
+    if all(limit == Limit() for limit, _name in limits):
+        return []
+    found = dearest(business_id, now.day, zone)
+    spent = (found.conversation if found else Decimal(0), found.answer if found else Decimal(0))
+    return [
+        {"name": name, "limit": limit, "spent": amount, "bar": bar(amount, limit), "url": found.url if found else ""}
+        for (limit, name), amount in zip(limits, spent, strict=True)
+        if limit != Limit()
+    ]
+
+
+def usage(business_id: int) -> Iterator[tuple[Any, ...]]:
+    """The ledger of a business, newest day first, after a row of headings. Cost in US dollars; empty = no known price."""
+    names = ("day", "model", "purpose", "requests", "input_tokens", "output_tokens", "cached_tokens", "cost", "unpriced_requests")  # fmt: skip
+    yield names
+    keys, sums = names[:3], names[3:]
+    rows = UsageDay.objects.filter(business_id=business_id).values(*keys)
+    rows = rows.annotate(**{f"all_{name}": Sum(name) for name in sums}).order_by("-day", "model", "purpose")
+    for row in rows.iterator():
+        yield (*(row[name] for name in keys), *(row[f"all_{name}"] for name in sums))
 
 
 OPTIONS: dict[str, Any] = {
