@@ -21,7 +21,7 @@ from prosa.conversations.retention import forget_webhook_events
 done: list[str] = []
 
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 """How long a promise may take on a machine that does other things too; waiting ends when it is kept."""
 
 

@@ -33,7 +33,7 @@ def shop(slug: str) -> tuple[Inbox, str]:
 @pytest.fixture
 def surroundings(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Settings a test may change, on a database that other connections see too."""
-    monkeypatch.setenv("PROSA_API_DEADLINE", "10")
+    monkeypatch.setenv("PROSA_API_DEADLINE", "60")
     conf.settings.cache_clear()
     keys.forget()
     cache.clear()
@@ -82,7 +82,7 @@ async def web(inbox_and_key: tuple[Inbox, str], monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(asgi, "door", door)
     await door.startup()
     transport = httpx.ASGITransport(asgi.application, client=("127.0.0.1", 1))
-    async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=30) as client:
+    async with httpx.AsyncClient(transport=transport, base_url=BASE, timeout=120) as client:
         yield World(client, inbox_and_key[1], echo)
     await door.shutdown()
 

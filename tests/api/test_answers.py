@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,13 +11,13 @@ from asgiref.sync import sync_to_async
 from tests.api.conftest import World, echo, shop
 
 from prosa.contracts import Handoff, Option, Reply, Turn, TurnResult
-from prosa.conversations import ownership
+from prosa.conversations import door, ownership
 from prosa.conversations.models import Conversation, Message, WebhookEvent
 
 
 @pytest.fixture
-def slow(world: World) -> asyncio.Event:
-    """The mind thinks until the event is set."""
+def slow(world: World) -> Iterator[asyncio.Event]:
+    """The mind thinks until the event is set, or the test is over."""
     go = asyncio.Event()
 
     async def think(turn: Turn) -> TurnResult:
@@ -24,7 +25,8 @@ def slow(world: World) -> asyncio.Event:
         return await echo(turn)
 
     world.think = think
-    return go
+    yield go
+    go.set()
 
 
 async def test_a_message_is_answered_where_it_was_asked(world: World):
@@ -188,14 +190,19 @@ async def test_a_blocked_contact_is_not_left_waiting(world: World):
 
     await world.ask()
     await Contact.objects.aupdate(blocked_at="2026-01-01T00:00Z")
-    response = await world.ask("again", headers={"prefer": "wait=1"})
+    response = await world.ask("again", headers={"prefer": "wait=60"})
     assert (response.status_code, response.json()["status"], response.json()["replies"]) == (200, "answered", [])
     assert len(world.turns) == 1
 
 
 async def test_keys_see_only_their_inbox(world: World):
     _, other = await sync_to_async(shop)("borboleta")
-    await asyncio.sleep(0.2)
+    running = door.current()
+    assert running is not None
+    assert world.worker is not None
+    async with asyncio.timeout(60):
+        while not all(each.inboxes.named("rest", "borboleta") for each in (running, world.worker)):
+            await asyncio.sleep(0.01)
     mine, theirs = (await world.ask("mine")).json(), (await world.ask("theirs", key=other)).json()
     assert mine["conversation_id"] != theirs["conversation_id"]
     assert world.turns[-1].history == ()

@@ -55,9 +55,9 @@ def test_the_server_keeps_to_its_description(server: str, inbox_and_key: tuple[I
     run = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")), "run", f"{server}/api/v1/openapi.json", "--header", f"Authorization: Bearer {inbox_and_key[1]}",
-            "--checks", "all", "--phases", "examples,coverage,fuzzing", "--max-examples", "25", "--seed", "1", "--no-color", "--request-timeout", "10",
+            "--checks", "all", "--phases", "examples,coverage,fuzzing", "--max-examples", "25", "--seed", "1", "--no-color", "--request-timeout", "60",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
+        cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert Message.objects.exists()

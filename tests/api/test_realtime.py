@@ -26,7 +26,7 @@ async def listening(surroundings: Any) -> AsyncIterator[None]:
 
 
 async def heard(reader: realtime.Subscription) -> set[str]:
-    return await asyncio.wait_for(reader.news(), 10)
+    return await asyncio.wait_for(reader.news(), 60)
 
 
 async def test_followers_of_a_topic_hear_of_it_and_others_do_not():

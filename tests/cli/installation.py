@@ -13,6 +13,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+PATIENCE_S = 200.0
+"""How long a promise may take on a machine that does other things too; waiting ends when it is kept."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -37,7 +40,7 @@ def prosa(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProces
         env=environment(**more),
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
 
@@ -58,7 +61,7 @@ class Installation:
     def said(self) -> str:
         return self.out.read_text()
 
-    def until(self, condition, what: str, seconds: float = 90) -> None:
+    def until(self, condition, what: str, seconds: float = PATIENCE_S) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             code = self.process.poll()
@@ -68,7 +71,7 @@ class Installation:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -99,7 +102,7 @@ class Installation:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_S)
 
     def readiness(self) -> dict[str, object]:
         return json.loads(self.get("/readyz")[1])

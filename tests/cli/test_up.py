@@ -16,9 +16,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from installation import Installation, alive, free_port, prosa
+from installation import PATIENCE_S, Installation, alive, free_port, prosa
 
-pytestmark = [pytest.mark.walk, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.walk, pytest.mark.timeout(600)]
 
 
 def test_first_start_restarts_and_a_clean_stop(data_dir):
@@ -74,7 +74,7 @@ def test_killed_outright_it_takes_its_children_along_and_the_next_one_recovers(d
         children = again.children()
         again.process.kill()
         again.process.wait()
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + PATIENCE_S
         while any(alive(pid) for pid in children.values()) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not any(alive(pid) for pid in children.values())
@@ -90,7 +90,7 @@ def test_killed_outright_it_takes_its_children_along_and_the_next_one_recovers(d
         third.until(third.ready, "readiness after kill -9")
         postmaster = third.postmaster()
         third.process.send_signal(signal.SIGTERM)
-        assert third.process.wait(60) == 0
+        assert third.process.wait(PATIENCE_S) == 0
         assert not alive(postmaster)
     finally:
         third.process.kill()
@@ -138,7 +138,7 @@ def test_a_double_stands_in_for_a_model(data_dir):
             json.dumps({"msg": "Oi, quanto custa o difusor de varetas?", "user_id": "double-1"}).encode(),
             {"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  our own server
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310  our own server
             said = json.load(answer)
         assert "R$ 89,00" in said["response"]
         assert running.stop() == 0

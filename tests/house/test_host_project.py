@@ -33,7 +33,7 @@ SECRET = "the-secret-of-the-app-that-signs"
 NUMBER = "106500000000001"
 ANA = "5511987650001"
 QUESTION, ANSWER = "Vocês entregam em Santos?", "Entregamos em Santos às terças e sextas."
-PATIENCE_S = 60
+PATIENCE_S = 200
 
 
 class Graph(ThreadingHTTPServer):
@@ -99,7 +99,7 @@ class Platform:
     def run(self, *arguments: str, settings: str = "feira.settings") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "manage.py", *arguments], cwd=PROJECT, env=self.variables | {"DJANGO_SETTINGS_MODULE": settings},
-            capture_output=True, text=True, timeout=100, check=False,
+            capture_output=True, text=True, timeout=250, check=False,
         )  # fmt: skip
 
     def start(self, *command: str) -> None:
@@ -118,13 +118,13 @@ class Platform:
     def stop(self) -> list[int]:
         for process in self.processes:
             process.send_signal(signal.SIGTERM)
-        return [process.wait(40) for process in self.processes]
+        return [process.wait(PATIENCE_S) for process in self.processes]
 
 
 def ask(url: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
     request = urllib.request.Request(url, body, {name.replace("_", "-"): value for name, value in headers.items()})  # noqa: S310  our own server
     try:
-        with _opener.open(request, timeout=40) as answer:
+        with _opener.open(request, timeout=120) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -274,7 +274,7 @@ def test_the_door_and_not_django_takes_it(addresses: dict[str, str]):
     import http.client
 
     def status(way: str) -> int:
-        connection = http.client.HTTPConnection(addresses[way].removeprefix("http://"), timeout=20)
+        connection = http.client.HTTPConnection(addresses[way].removeprefix("http://"), timeout=120)
         with contextlib.closing(connection):
             connection.putrequest("POST", "/prosa/webhook/whatsapp_cloud/main/")
             connection.putheader("content-length", str(5 * 1024 * 1024))

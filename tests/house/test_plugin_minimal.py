@@ -14,7 +14,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin_minimal"
 def run(*command: str, path: Path | None = None) -> str:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(EXAMPLE / "src"), path and str(path))))}
     done = subprocess.run(
-        [sys.executable, *command], env=environment, cwd=EXAMPLE, capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, *command], env=environment, cwd=EXAMPLE, capture_output=True, text=True, check=False, timeout=250
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -18,10 +18,10 @@ from prosa.business.models import Business
 from prosa.knowledge import sync
 from prosa.knowledge.models import Chunk, Document, Item, Source
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 PAGES = 600
-WAIT_S = 100.0
+WAIT_S = 200.0
 
 
 def environment() -> dict[str, str]:

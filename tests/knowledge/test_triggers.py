@@ -22,7 +22,7 @@ from prosa.knowledge.models import ApprovedAnswer, Change, Chunk, Document, Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WAIT_S = 60.0
+WAIT_S = 120.0
 """Waiting ends when the promise is kept."""
 
 

@@ -192,7 +192,7 @@ def test_odd_answers(client: openai.OpenAI, mischief: str, size: int) -> None:
     ],
 )
 def test_bad_requests_are_refused_as_the_real_ones_do(address: str, path: str, body: bytes, status: int) -> None:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     connection.request("POST", path, body, {"content-type": "application/json"})
     response = connection.getresponse()
     error = json.loads(response.read())["error"]
@@ -244,7 +244,7 @@ async def test_generate_content_async(gemini: genai.Client) -> None:
 
 
 def test_a_stream_without_events_is_an_array(address: str) -> None:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     body = json.dumps({"contents": [{"role": "user", "parts": [{"text": "oi"}]}]})
     connection.request("POST", "/v1beta/models/stub:streamGenerateContent", body)
     chunks = json.loads(connection.getresponse().read())

@@ -472,7 +472,7 @@ async def test_kill_9_in_the_middle_of_a_write(
         )
     try:
         assert await house.post(said("troca o endereço do 4821 para Rua das Flores, 9", "m1")) == 200
-        await house.until(lambda: told.exists() and told.read_text(), 60)
+        await house.until(lambda: told.exists() and told.read_text())
     except AssertionError as error:
         raise AssertionError((tmp_path / "worker.txt").read_text()[-3000:]) from error
     finally:
@@ -482,7 +482,7 @@ async def test_kill_9_in_the_middle_of_a_write(
     house.mind.answer = runner.run
     llm.call(MOVE)
     await house.work()
-    await house.until(house.carrier.texts, 60)
+    await house.until(house.carrier.texts)
     await house.quiet()
     assert shop.done == [], "the second worker did not do it again"
     assert ledger(house) == [("change_address", "unknown")]

@@ -13,7 +13,7 @@ from tests.cli.installation import free_port
 from tests.walks.payloads import said
 from tests.walks.street import TOKENS, Street
 
-pytestmark = [pytest.mark.walk, pytest.mark.timeout(115)]
+pytestmark = [pytest.mark.walk, pytest.mark.timeout(600)]
 
 
 def _judge(street: Street, asked: set[str]) -> None:
@@ -91,7 +91,7 @@ async def test_a_worker_that_stands_still_and_one_that_is_asked_to_go(data_dir: 
         os.kill(frozen.pid, signal.SIGCONT)
         await asyncio.sleep(1)
         street.processes["worker2"].send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(street.processes["worker2"].wait, 30) == 0
+        assert await asyncio.to_thread(street.processes["worker2"].wait, 120) == 0
         asked2 = {"q0x100", "q1x100"}
         for token in sorted(asked2):
             await street.insist(said(token, token, f"55119000{int(token[1]):05d}"))
