@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from tests.walks.house import House, elsewhere
+from tests.walks.house import House, elsewhere, says
 from tests.walks.payloads import echo, said
 
 from prosa.agents import runner
 from prosa.business.models import Business
+from prosa.contracts import Turn, TurnResult, Usage
 from prosa.conversations import learning
+from prosa.costs.models import Budget
 from prosa.knowledge import index, suggestions
 from prosa.knowledge.learned import Gap, Suggestion
 from prosa.knowledge.models import ApprovedAnswer
@@ -150,3 +152,40 @@ async def test_another_business_learns_nothing_from_it(real: House, business: Bu
     await learn()
     assert not await Gap.objects.filter(business=other).aexists()
     assert await Gap.objects.filter(business=business).acount() == 1
+
+
+@pytest.mark.parametrize(
+    ("said_", "lost"),
+    [
+        ("Não tenho essa informação. Posso chamar alguém da equipe?", True),
+        ("Infelizmente não sei informar o prazo. Quer falar com a equipe?", True),
+        ("Lo siento, no tengo esa información ahora mismo.", True),
+        ("I don\u2019t have that information, shall I bring in a person?", True),
+        ("I'm not sure whether we repair those.", True),
+        ("Não temos frete grátis para o Acre.", False),
+        ("No tenemos tienda en Lima; enviamos a todo el Perú.", False),
+        ("We don't have a shop in Lisbon, we ship there.", False),
+        ("Você não precisa informar o CPF.", False),
+        ("Você não sabe o tamanho? A tabela ajuda.", False),
+    ],
+)
+async def test_a_model_that_owns_up_in_words_leaves_a_question(
+    house: House, business: Business, said_: str, lost: bool
+):
+    async def answer(_: Turn) -> TurnResult:
+        return says(said_, usage=Usage(10, 5, requests=1))
+
+    house.mind.answer = answer
+    await house.work()
+    await ask(house, QUESTION, "1")
+    await learn()
+    assert await Gap.objects.acount() == lost
+
+
+async def test_what_the_budget_left_to_approved_answers_and_none_fitted_is_listed(real: House, business: Business):
+    await sync_to_async(Budget.objects.create)(business=business, day_hard=0)
+    await real.work()
+    await ask(real, QUESTION, "1")
+    assert real.events("handed_off")[0]["reason"] == "budget"
+    await learn()
+    assert [gap.question async for gap in Gap.objects.all()] == [QUESTION]

@@ -265,6 +265,8 @@ def _answered(trace: Trace) -> str:
     if trace.outcome == "notice":
         return ""
     if trace.usage.model in ("", "offline"):
+        if trace.offline == "unknown" and trace.handoff is not None:
+            return _("Nothing certain was found.")
         return {
             "approved": _("The approved answer was said word by word; no model wrote it."),
             "passage": _("The nearest sentences of a document were quoted word by word; no model wrote them."),

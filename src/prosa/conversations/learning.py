@@ -7,6 +7,7 @@ be repeated: a turn is counted once and a reply suggested once, by constraint.
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from asgiref.sync import sync_to_async
 from prosa import sql
 from prosa.agents import figures
 from prosa.contracts import Json, Passage
-from prosa.conversations.handoff import asks_for_person
+from prosa.conversations.handoff import asks_for_person, fold
 from prosa.knowledge import gaps, search, suggestions
 from prosa.knowledge.learned import Mark
 from prosa.postgres import shared
@@ -37,7 +38,20 @@ REACH = timedelta(hours=24)
 """How long after a question an answer to it may come."""
 LEAST = 2
 """Words that carry a topic a question has at least, else it leans on what was said before."""
+SEARCH = "search_knowledge"
 PEOPLE = frozenset({"agent", "owner_phone"})
+OWNS_UP = re.compile(
+    r"\b(?:"
+    r"(?:nao|no) (?:tenho|temos|tengo|tenemos|possuo|possuimos|dispongo|disponho) (?:de )?(?:es{1,2}[ae]s?|est[ae]s?) (?:informac|dato|dado|detalhe|detalle)\w*"
+    r"|(?:nao|no) (?:tenho|tengo) (?:es{1,2}[ae] |est[ae] )?(?:informac\w+|certeza|certeza)\b"
+    r"|nao (?:sei (?:informar|dizer|te dizer|responder)|encontrei (?:ess[ae]|nenhuma) informac\w+)"
+    r"|no (?:se decirte|sabria decirte|lo se|encontre (?:es[ae]|esta|ninguna) informacion)"
+    r"|i (?:do not|don't|dont) (?:know|have (?:that|this|the|any) (?:information|info|detail|answer)\w*)"
+    r"|i(?: am|'m|m) not sure (?:about that|whether)"
+    r"|i (?:could not|couldn't|couldnt) find (?:that|this|any) information"
+    r")"
+)
+"""How an answer says that it does not know, folded. Few and plain: a question that was answered must not be listed."""
 
 
 @periodic("* * * * *")
@@ -61,8 +75,8 @@ async def note_gaps(connection: Connection) -> int:
     newest = await _newest(connection, queries.newest_turn)
     while True:
         rows = await fetch_all(connection, queries.turns, {"after": start, "limit": BATCH})
-        for turn_id, business_id, conversation_id, at, trace, text in rows:
-            if (asked := unanswered(trace, text)) is None:
+        for turn_id, business_id, conversation_id, at, trace, text, said in rows:
+            if (asked := unanswered(trace, text, said or "")) is None:
                 continue
             near = await _nearest(connection, business_id, asked)
             question = gaps.Unanswered(turn_id, conversation_id, asked, at, near)
@@ -74,30 +88,38 @@ async def note_gaps(connection: Connection) -> int:
     return count
 
 
-def unanswered(trace: Json, text: str) -> str | None:
+def unanswered(trace: Json, text: str, said: str = "") -> str | None:
     """The question a turn had no answer for, as far as its trace tells; None when it had one, or none was asked.
 
-    It had none when it said so without a model, when the model searched and found nothing, or when it passed the customer on
-    without having read anything. Who asks for a person has not asked for knowledge.
+    It had none when it said so without a model, when the model searched and found nothing, when it passed the customer on
+    without having read anything, or when it ``said`` so in words having used no tool. Who asks for a person has not asked
+    for knowledge.
     """
-    if asks_for_person(text):
-        return None
-    calls = [call for call in trace.get("tools") or () if isinstance(call, dict) and call.get("ok")]
-    searched = [call for call in calls if call.get("tool") == "search_knowledge"]
-    passed_on = any(call.get("tool") == "bring_in_person" for call in calls)
-    read = bool(trace.get("passages"))
-    lost = trace.get("offline") == "unknown" or (not read and (bool(searched) or passed_on))
-    if not lost:
+    if asks_for_person(text) or not _lost(trace, said):
         return None
     if len(gaps.stems(text)) >= LEAST:
         return text
     # "e pra lá?" alone says nothing; what the model searched for says it whole.
-    for call in searched:
-        arguments = call.get("arguments")
+    for call in _calls(trace):
+        arguments = call.get("arguments") if call.get("tool") == SEARCH else None
         query = str(arguments.get("query", "")) if isinstance(arguments, dict) else ""
         if len(gaps.stems(query)) >= LEAST:
             return query
     return text if trace.get("offline") == "unknown" and gaps.stems(text) else None
+
+
+def _calls(trace: Json) -> list[Json]:
+    return [call for call in trace.get("tools") or () if isinstance(call, dict) and call.get("ok")]
+
+
+def _lost(trace: Json, said: str) -> bool:
+    if trace.get("offline"):
+        return trace["offline"] == "unknown"
+    if trace.get("passages"):
+        return False
+    used = {call.get("tool") for call in _calls(trace)}
+    owns_up = not used and OWNS_UP.search(fold(said).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
+    return SEARCH in used or "bring_in_person" in used or bool(owns_up)
 
 
 async def _nearest(connection: Connection, business_id: int, text: str) -> Passage | None:
@@ -196,14 +218,15 @@ def answered(thread: list[Words], message_id: int) -> tuple[str, list[Words]] | 
     if len(gaps.stems(text)) < LEAST or asks_for_person(text):
         return None
     asked = block[0]
-    if asked.trace is not None and unanswered(asked.trace, asked.text) is None and not _passed_on(asked.trace):
+    said = "\n".join(each.text for each in thread[:first] if each.author == "bot" and each.trace == asked.trace)
+    if asked.trace is not None and unanswered(asked.trace, asked.text, said) is None and not _passed_on(asked.trace):
         return None
     return text, answer
 
 
 def _said_nothing(words: Words) -> bool:
     trace = words.trace or {}
-    return trace.get("offline") in {"unknown", "handoff"} or _passed_on(trace) or unanswered(trace, "") is not None
+    return trace.get("offline") in {"unknown", "handoff"} or _passed_on(trace) or _lost(trace, words.text)
 
 
 def _passed_on(trace: Json) -> bool:

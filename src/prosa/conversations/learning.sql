@@ -2,14 +2,15 @@
 
 -- name: turns
 -- Turns after the mark that answered, with the question they answered; not those that were counted before.
-SELECT t.id, t.business_id, t.conversation_id, t.finished_at, t.trace, q.text
+SELECT t.id, t.business_id, t.conversation_id, t.finished_at, t.trace, q.text,
+       (SELECT string_agg(r.text, E'\n' ORDER BY r.id) FROM prosa_conversations_message r WHERE r.turn_id = t.id AND r.author = 'bot')
 FROM prosa_conversations_turn t
 CROSS JOIN LATERAL (
     SELECT string_agg(m.text, E'\n' ORDER BY m.id) AS text FROM prosa_conversations_message m
     WHERE m.turn_id = t.id AND m.author = 'customer' AND m.text <> ''
 ) AS q
 WHERE t.id > %(after)s AND t.outcome = 'answered' AND q.text IS NOT NULL
-  AND (t.trace->>'offline' = 'unknown' OR jsonb_typeof(t.trace->'tools') = 'array')
+  AND (t.trace->>'offline' = 'unknown' OR jsonb_typeof(t.trace->'tools') = 'array' OR t.requests > 0)
   AND NOT EXISTS (SELECT FROM prosa_knowledge_asking a WHERE a.business_id = t.business_id AND a.turn_id = t.id)
 ORDER BY t.id LIMIT %(limit)s
 

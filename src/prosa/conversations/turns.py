@@ -169,7 +169,9 @@ async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | No
         result = replace(result, replies=(afresh, *result.replies))
     # With no model to ask, a question that no approved answer fits is a person's; offering one would only delay it.
     saved = context.verdict.step is gate.Step.APPROVED_ONLY
-    return _over_budget(context) if saved and result and result.trace.get("offline") == "unknown" else result
+    if saved and result and result.trace.get("offline") == "unknown":
+        return replace(_over_budget(context), trace=result.trace)
+    return result
 
 
 def _over_budget(context: Context) -> TurnResult:
