@@ -166,21 +166,23 @@ class _Work:
         return True
 
     def evidence(self) -> list[str]:
-        """Every text a figure of the answer may come from, the likeliest first."""
+        """Every text of the business's that a figure of the answer may come from, the likeliest first."""
         turn = self.turn
-        lines = [line.text for line in (*turn.history, *turn.question)]
         return [
             *self.toolbox.evidence,
-            *self.seen,
             self.told,
             f"{turn.now:%Y-%m-%d %H:%M}",
-            turn.customer_name,
             turn.customer_number,
             *turn.words.values(),
             turn.summary,
-            *turn.facts,
-            *lines,
+            *(line.text for line in turn.history if line.author != "customer"),
         ]
+
+    def theirs(self) -> list[str]:
+        """What the customer told: it bears out less."""
+        turn = self.turn
+        lines = (line.text for line in (*turn.question, *turn.history) if line.author == "customer")
+        return [*lines, *self.seen, turn.customer_name, *turn.facts]
 
     def said(self) -> list[str]:
         """What our side said before, and the business's fixed sentences."""
@@ -214,6 +216,7 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
     if mind is not None and any(line.files for line in work.turn.question):
         await _show(mind, work)
     while mind is not None and not work.over and work.left > _SHORTEST_TRY:
+        work.toolbox.closed = work.last  # a model may call tools although it was told not to
         response = await _ask(mind, work)
         if response is None:
             return None
@@ -247,7 +250,7 @@ async def _converse(name: str, work: _Work) -> TurnResult | None:
             made |= {"ok": False, "error": f"only approved answers may be said of: {topic}", "status": "strict"}
             return None
         month_first = work.turn.locale.replace("_", "-").lower() == "en-us"
-        missing = grounding.unsupported(said, work.evidence(), month_first=month_first)
+        missing = grounding.unsupported(said, work.evidence(), theirs=work.theirs(), month_first=month_first)
         undone = outcomes.unsupported(said, work.toolbox.worked, work.said())
         if not missing and not undone:
             work.trace["finish_reason"] = response.finish_reason

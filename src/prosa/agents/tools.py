@@ -87,6 +87,8 @@ class Toolbox:
         self.wrote = bool(turn.deeds)
         self.action: Action | None = None
         self.question = ""
+        self.closed = False
+        """Whether nothing may be called any more, whatever a model tries."""
         self._wrong = self._made = 0
         self.relay = specialists.Relay(turn)
         self._offer(turn)
@@ -153,7 +155,7 @@ class Toolbox:
 
     def _checked(self, part: ToolCallPart) -> _Call | ToolReturnPart:
         """The call, or what is wrong with it."""
-        if self.exhausted:
+        if self.closed or self.exhausted:
             return self._refused(part, _LIMIT)
         tool = self._tools.get(part.tool_name)
         if tool is None:
