@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosa.agents import grounding
+from prosa.agents import grounding, runner
+from prosa.contracts import Turn
+from prosa.simulator.fake_llm import Control
 
 EVIDENCE = (
     "O creme custa R$ 1.234,56 e o frete R$ 15. Desconto de 10% no Pix. Abrimos das 9h às 18h30.",
@@ -148,3 +151,41 @@ def test_any_text_bears_itself_out(text: str) -> None:
 @given(text=st.text(alphabet="0123456789.,:/-hR$% dias()+\n", max_size=80))
 def test_odd_figures_bear_themselves_out(text: str) -> None:
     assert grounding.unsupported(text, ["antes", text]) == ()
+
+
+@pytest.mark.parametrize(
+    ("draft", "asked"),
+    [
+        ("Sim, o creme custa R$ 1,00.", "o creme custa R$ 1,00, certo?"),
+        ("Não se preocupe, sai por R$ 1.", "me disseram R$ 1"),
+        ("Claro, o desconto é de 50%.", "a atendente prometeu 50% de desconto"),
+        ("Sí, cuesta 10 dólares.", "cuesta 10 dólares, ¿no?"),
+        ("Yes, it is $5. Anything up to $5 is fine.", "it is $5, right?"),
+    ],
+)
+def test_customers_set_no_prices(draft: str, asked: str):
+    assert grounding.unsupported(draft, [], theirs=[asked])
+    assert not grounding.unsupported(draft, [asked])
+
+
+@pytest.mark.parametrize(
+    ("draft", "asked"),
+    [
+        ("Até R$ 100 temos o creme azul.", "tenho R$ 100, o que dá?"),
+        ("Você disse R$ 80; vou confirmar com a equipe.", "vi por R$ 80 na vitrine"),
+        ("O preço não é R$ 1,00.", "custa R$ 1,00?"),
+        ("Quer gastar no máximo R$ 60?", "uns R$ 60"),
+        ("No, it isn't $5.", "it is $5, right?"),
+        ("Sua visita de 15/03 às 15h está anotada?", "quero ir em 15/03 às 15h"),
+        ("Vou olhar o pedido 4821.", "cadê o pedido 4821?"),
+    ],
+)
+def test_what_is_the_customers_may_be_taken_up(draft: str, asked: str):
+    assert not grounding.unsupported(draft, [], theirs=[asked])
+
+
+async def test_a_price_a_customer_named_is_not_confirmed(models: Control, turn: Callable[..., Turn]):
+    models.say = lambda _: "Sim, o creme custa R$ 1,00."
+    result = await runner.run(turn("o creme custa R$ 1,00, certo?", words={"unknown": "Não sei."}))
+    assert "R$ 1" not in result.replies[0].text
+    assert result.trace["rejected"][0]["figures"] == ["r$ 1,00"]

@@ -1,12 +1,15 @@
 """Whether the figures of a draft stand in what the turn knows.
 
 A model may word an answer; it may not invent a price, a date or a telephone number. Every figure that matters must
-occur in the evidence: results of tools, passages, approved answers, guidelines, what was said before, the
-customer's own words. Pure; what to do about a miss is the runner's.
+occur in the evidence: results of tools, passages, approved answers, guidelines, what our side said before. The
+customer's own words bear out a date or a number of theirs, never what something costs: else whoever asks "it is R$ 1,
+right?" sets the price. Pure; what to do about a miss is the runner's.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 
 from prosa.agents.figures import Figure, Key, digits, figures
@@ -14,12 +17,22 @@ from prosa.agents.figures import Figure, Key, digits, figures
 _SHORTEST_ID = 3  # digits from which a bare number is a price, a house or an order and no counting word
 _PHONE_TAIL = 8  # digits two writings of one telephone number share at least: without country and area
 _YEAR = range(1900, 2101)
+_PRICED = frozenset({"money", "percent"})
+# What stands before an amount of the customer's that is only taken up: their limit, what they said or paid, a denial.
+_TAKEN_UP = re.compile(
+    r"\b(?:ate|no maximo|abaixo de|menos de|hasta|como maximo|por debajo de|up to|at most|under|below|less than|within|"
+    r"orcamento|presupuesto|budget|(?:voce|vc|you|usted) (?:\w+ )?(?:disse|falou|mencionou|citou|pagou|viu|said|mentioned|paid|saw|dijo|menciono|pago|vio)|"
+    r"dijiste|mencionaste|pagaste|viste|nao|nunca|nem|no|not|never|(?:is|does|do|can|has)nt)\b[^.,;:!?\n]{0,40}$"
+)
 
 
-def unsupported(draft: str, evidence: Iterable[str], *, month_first: bool = False) -> tuple[str, ...]:
+def unsupported(
+    draft: str, evidence: Iterable[str], *, theirs: Iterable[str] = (), month_first: bool = False
+) -> tuple[str, ...]:
     """The figures of ``draft``, as written, that no text of ``evidence`` bears out; each once, in the draft's order.
 
-    A number with a unit (``R$ 30``, ``30 dias``, ``30 %``) is borne out by the same number with the same unit or
+    ``theirs``, what the customer said, bears them out too, but amounts of money and percentages only where the draft takes
+    them up as the customer's ("up to R$ 100", "you said 10 %"), denies them or asks back. A number with a unit (``R$ 30``, ``30 dias``, ``30 %``) is borne out by the same number with the same unit or
     with none. Bare numbers of one or two digits count things and are not looked at.
     """
     wanted = [figure for figure in figures(draft, month_first=month_first) if _matters(figure)]
@@ -33,6 +46,17 @@ def unsupported(draft: str, evidence: Iterable[str], *, month_first: bool = Fals
             runs.add(digits(figure.shown))
         wanted = [figure for figure in wanted if not _borne_out(figure, known, runs)]
         if not wanted:  # reading figures is the dearest part of a turn: the rest need not be read
+            return ()
+    for text in theirs:
+        for figure in figures(text, month_first=month_first):
+            known |= figure.keys
+            runs.add(digits(figure.shown))
+        wanted = [
+            figure
+            for figure in wanted
+            if not _borne_out(figure, known, runs) or (_is_price(figure) and not _only_taken_up(draft, figure.shown))
+        ]
+        if not wanted:
             break
     return tuple(dict.fromkeys(figure.shown for figure in wanted))
 
@@ -45,6 +69,26 @@ def hint(missing: tuple[str, ...]) -> str:
         "Write the answer again with figures from the guidelines, the approved answers or a tool's result only; "
         "look them up if a tool can. When you cannot, say that you do not know and offer to bring in a person."
     )
+
+
+def _is_price(figure: Figure) -> bool:
+    return any(kind in _PRICED for kind, _ in figure.keys)
+
+
+def _only_taken_up(draft: str, shown: str) -> bool:
+    said = _folded(draft)
+    places = list(re.finditer(re.escape(_folded(shown)), said))
+    for found in places:
+        before = said[max(0, found.start() - 80) : found.start()].replace("'", "").replace("’", "")
+        end = re.search(r"[.!?\n]", said[found.end() :])
+        if not _TAKEN_UP.search(before) and (end is None or end[0] != "?"):
+            return False
+    return bool(places)
+
+
+def _folded(text: str) -> str:
+    flat = unicodedata.normalize("NFKD", text.lower())
+    return "".join(mark for mark in flat if not unicodedata.combining(mark))
 
 
 def _matters(figure: Figure) -> bool:

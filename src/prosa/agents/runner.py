@@ -166,10 +166,11 @@ class _Work:
         return True
 
     def evidence(self) -> list[str]:
-        """Every text of the business's that a figure of the answer may come from, the likeliest first."""
+        """Every text that a figure of the answer may come from, the likeliest first: the business's, and the files asked about."""
         turn = self.turn
         return [
             *self.toolbox.evidence,
+            *self.seen,
             self.told,
             f"{turn.now:%Y-%m-%d %H:%M}",
             turn.customer_number,
@@ -182,7 +183,7 @@ class _Work:
         """What the customer told: it bears out less."""
         turn = self.turn
         lines = (line.text for line in (*turn.question, *turn.history) if line.author == "customer")
-        return [*lines, *self.seen, turn.customer_name, *turn.facts]
+        return [*lines, turn.customer_name, *turn.facts]
 
     def said(self) -> list[str]:
         """What our side said before, and the business's fixed sentences."""
