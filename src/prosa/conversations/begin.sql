@@ -14,6 +14,13 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        (SELECT jsonb_agg(jsonb_build_array(s.name, s.about, s.instructions, s.keywords, s.model) ORDER BY s.position, s.id)
         FROM prosa_business_specialist s WHERE s.business_id = b.id AND s.active),
        jsonb_build_object('contact', c.contact_id, 'since', c.context_from, 'words', b.reset_words, 'summary', sm.text, 'through', sm.through_id,
+           'before', CASE WHEN c.context_from = 0 AND sm.text IS NULL THEN
+               (SELECT s.text || ' (' || to_char(s.written_at, 'YYYY-MM-DD') || ')' FROM (
+                    SELECT o.id, o.context_from FROM prosa_conversations_conversation o
+                    WHERE o.contact_id = c.contact_id AND o.inbox_id = c.inbox_id AND o.business_id = c.business_id AND o.id < c.id
+                    ORDER BY o.id DESC LIMIT 1) o
+                JOIN prosa_conversations_summary s ON s.conversation_id = o.id AND s.through_id > o.context_from
+                ORDER BY s.through_id DESC LIMIT 1) END,
            'silence', b.session_length * CASE b.session_unit WHEN 'hours' THEN 1 WHEN 'days' THEN 24 ELSE 168 END,
            'facts', (SELECT jsonb_agg(jsonb_build_array(f.id, f.text || ' (' || to_char(f.created_at, 'YYYY-MM-DD') || ')') ORDER BY f.id) FROM prosa_contacts_fact f
                      WHERE f.contact_id = c.contact_id AND f.business_id = c.business_id AND (f.expires_at IS NULL OR f.expires_at > now()))),

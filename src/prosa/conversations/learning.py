@@ -114,7 +114,7 @@ def _calls(trace: Json) -> list[Json]:
 
 def _lost(trace: Json, said: str) -> bool:
     if trace.get("offline"):
-        return trace["offline"] == "unknown"
+        return bool(trace["offline"] == "unknown")
     if trace.get("passages"):
         return False
     used = {call.get("tool") for call in _calls(trace)}

@@ -47,6 +47,8 @@ class Kept:
     facts: tuple[str, ...] = ()
     known: tuple[int, ...] = ()
     """The ids of ``facts``, in their order."""
+    before: str = ""
+    """The summary of the customer's last conversation, with its date, while this one has none of its own."""
 
     @property
     def after(self) -> int:
@@ -91,6 +93,7 @@ def read(row: Mapping[str, Any]) -> Kept:
         through=through if through > since else 0,
         facts=tuple(text for _, text in row["facts"] or ()),
         known=tuple(pk for pk, _ in row["facts"] or ()),
+        before=row["before"] or "",
     )
 
 
@@ -115,9 +118,9 @@ def talk(
         )  # fmt: skip
     cut = _fresh(history, question, kept.silence)
     old, fresh = tuple(history[:cut]), tuple(history[cut:])
-    text, due, through = kept.summary, 0, kept.through if kept.summary else 0
+    text, due, through = kept.summary or kept.before, 0, kept.through if kept.summary else 0
     if old:  # until the summary is stored the lines themselves make one
-        text, due, through = summary.extract(text, old, locale, unknown=unknown), old[-1].id, old[-1].id
+        text, due, through = summary.extract(kept.summary, old, locale, unknown=unknown), old[-1].id, old[-1].id
     else:
         room = max(0, memory.room(allowed, models, told) - memory.tokens(text))
         remembered = memory.recall(fresh, room)
