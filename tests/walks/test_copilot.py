@@ -135,6 +135,26 @@ async def test_the_admin_shows_the_summary_of_the_handoff_and_helps(house: House
     assert len(house.carrier.sent) == 1
 
 
+async def test_no_connection_waits_while_a_summary_is_written(
+    house: House, llm: fake_llm.Control, monkeypatch: pytest.MonkeyPatch
+):
+    """A backend takes a moment to go after its connection was closed."""
+    here = "select count(*) from pg_stat_activity where application_name = 'prosa summary' and datname = current_database()"
+    held: list[int] = []
+    write = summaries.write
+
+    async def written(*asked: Any) -> Any:
+        await house.until(lambda: house.one(here) == 0)
+        held.append(0)
+        return await write(*asked)
+
+    monkeypatch.setattr(summaries, "write", written)
+    await summaries.tell_handoff(house.conversation())
+    await summaries.extend(house.conversation(), house.one("select max(id) from prosa_conversations_message"))
+    assert held == [0, 0]
+    assert house.one("select count(*) from prosa_conversations_summary") == 2
+
+
 def browse(conversation: int, task: str, data: dict[str, str]) -> str:
     """The page, as the owner sees it."""
     client = Client()

@@ -6,7 +6,8 @@ an answer; where no model may be asked, a summary quotes the lines themselves.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -164,20 +165,33 @@ async def store(
 @chore
 async def extend(conversation_id: int, through: int) -> None:
     """Let the stored summary stand for every line up to message ``through``; nothing when it does."""
-    async with await connect(shared.dsn(), "prosa summary") as connection:
+    async with _connection() as connection:
         about = await subject(connection, conversation_id)
         if about is None or max(about.through, about.since) >= through:
             return
         said = await lines(connection, about, through)
-        if said:
-            await store(connection, about, await write(about, said, "history"), "history", said)
+    await _write_and_store(about, said, "history")
 
 
 @chore
 async def tell_handoff(conversation_id: int) -> None:
     """Write for the person who takes over what was said and why they were called."""
-    async with await connect(shared.dsn(), "prosa summary") as connection:
+    async with _connection() as connection:
         about = await subject(connection, conversation_id)
-        said = await lines(connection, about) if about is not None else []
-        if about is not None and said:
-            await store(connection, about, await write(about, said, "handoff"), "handoff", said)
+        if about is None:
+            return
+        said = await lines(connection, about)
+    await _write_and_store(about, said, "handoff")
+
+
+async def _write_and_store(about: Subject, said: Sequence[Line], purpose: str) -> None:
+    if said:
+        written = await write(about, said, purpose)  # a model takes its time: no connection waits with it
+        async with _connection() as connection:
+            await store(connection, about, written, purpose, said)
+
+
+@asynccontextmanager
+async def _connection() -> AsyncIterator[Connection]:
+    async with await connect(shared.dsn(), "prosa summary") as connection:
+        yield connection
