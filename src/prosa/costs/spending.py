@@ -152,14 +152,16 @@ def page(budget: Budget) -> dict[str, Any]:
 
 def _others(now: Standing, business_id: int, zone: str) -> list[dict[str, Any]]:
     """The limits of a conversation and of an answer, beside what the dearest of today took of them."""
-    limits = ((now.per_conversation, _("Dearest conversation of today")), (now.per_turn, _("Dearest answer of these conversations")))  # fmt: skip
-    if all(limit == Limit() for limit, _name in limits):
+    if now.per_conversation == now.per_turn == Limit():
         return []
-    found = dearest(business_id, now.day, zone)
-    spent = (found.conversation if found else Decimal(0), found.answer if found else Decimal(0))
+    found = dearest(business_id, now.day, zone) or Dearest(Decimal(0), "", Decimal(0))
+    rows = (
+        (_("Dearest conversation of today"), now.per_conversation, found.conversation, found.url),
+        (_("Dearest answer of these conversations"), now.per_turn, found.answer, ""),
+    )
     return [
-        {"name": name, "limit": limit, "spent": amount, "bar": bar(amount, limit), "url": found.url if found else ""}
-        for (limit, name), amount in zip(limits, spent, strict=True)
+        {"name": name, "limit": limit, "spent": spent, "bar": bar(spent, limit), "url": url}
+        for name, limit, spent, url in rows
         if limit != Limit()
     ]
 
