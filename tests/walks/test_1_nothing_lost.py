@@ -428,6 +428,20 @@ async def test_a_worker_that_leaves_gives_its_rows_back(house: House):
     assert house.carrier.texts() == ["eco: oi"]
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_worker_told_to_end_while_it_wakes_up_ends(house: House, steps: int):
+    """Python 3.11 forgets a cancellation that meets the end of a ``wait_for``."""
+    worker = await house.work()
+    task = house.workers[0][1]
+    await asyncio.sleep(0.05)
+    worker.dispatcher.wake()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=20)
+    assert done
+
+
 async def test_every_connection_is_cut_under_load(house: House):
     """As when PostgreSQL restarts: webhooks are refused or taken, and what was taken is answered once."""
     await house.work()

@@ -241,8 +241,10 @@ class Dispatcher:
                 due = await (await connection.execute(queries.next_due, {"lanes": lanes}, prepare=True)).fetchone()
                 if due and due[0] is not None:
                     wait = min(max(due[0], 0.001), IDLE_S)
+            # Not wait_for: before Python 3.12 it forgets a cancellation that comes with the event, and this went on for ever.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
 
     def _start(self, session: _Session, claim: Claim) -> None:
         self.counters.claimed += 1

@@ -45,6 +45,7 @@ async def typing(client: Client, inbox: InboxConfig, to: Sequence[Identity], mes
     try:
         yield
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(shown.wait(), FIRST_S)
+            async with asyncio.timeout(FIRST_S):
+                await shown.wait()
     finally:
         task.cancel()

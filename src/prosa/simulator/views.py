@@ -196,9 +196,12 @@ async def _events(after: str) -> AsyncIterator[bytes]:
             yield _happening(happening)
         while True:
             try:
-                yield _happening(await asyncio.wait_for(queue.get(), KEEP_ALIVE_S))
+                async with asyncio.timeout(KEEP_ALIVE_S):
+                    happening = await queue.get()
             except TimeoutError:
                 yield b": still here\n\n"
+            else:
+                yield _happening(happening)
 
 
 def _happening(happening: Happening) -> bytes:
