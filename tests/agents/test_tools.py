@@ -149,6 +149,18 @@ async def test_a_write_is_announced_before_it_runs(models: Control, turn: Make) 
     assert result.wrote
 
 
+async def test_what_was_done_is_not_passed_over_in_silence(models: Control, turn: Make) -> None:
+    async def write(context: ToolContext, given: Json) -> ToolResult:
+        return ToolResult("Endereço alterado.")
+
+    models.call(("change", {"order": "1"}))
+    models.say = lambda _: "Pronto, a taxa foi de R$ 77,00."
+    result = await runner.run(turn(tools=(tool("change", run=write, risk="write"),), words=WORDS))
+    assert len(result.trace["rejected"]) == 2
+    assert (result.replies[0].text, result.wrote) == ("Já chamo.", True)
+    assert result.handoff is not None
+
+
 @pytest.mark.parametrize(("level", "names"), [("anonymous", "a"), ("number", "ab"), ("verified", "abc")])
 async def test_a_tool_needs_a_customer_known_well_enough(models: Control, turn: Make, level: str, names: str) -> None:
     offered = (

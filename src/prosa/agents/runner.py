@@ -29,7 +29,7 @@ from pydantic_ai.settings import ModelSettings
 
 from prosa import telemetry
 from prosa.agents import answer, grounding, guidelines, llm, memory, offline, outcomes, passages, sight, tools, usage
-from prosa.contracts import ApprovedAnswer, Json, Passage, Reply, Turn, TurnResult, Usage
+from prosa.contracts import ApprovedAnswer, Handoff, Json, Passage, Reply, Turn, TurnResult, Usage
 from prosa.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -302,6 +302,10 @@ async def _without(work: _Work, approved: Sequence[ApprovedAnswer], *, asked: bo
         result = TurnResult(replies=(Reply(text),), model="offline", trace={"offline": "handoff"})
     elif (deeds := offline.deeds(turn)) is not None:
         result = deeds
+    elif work.toolbox.wrote:  # something was done for the customer, and silence about it would be a lie
+        told = Handoff("a tool changed something, and no wording of the answer could be sent")
+        text = offline.word(turn, "handed_off")
+        result = TurnResult(replies=(Reply(text),), model="offline", handoff=told, trace={"offline": "handoff"})
     else:
         found = () if refused or "strict" in work.trace else await _passages(turn, approved)
         result = offline.answer(turn, approved, found)
