@@ -23,7 +23,7 @@ from prosa.knowledge.stores.qdrant import Qdrant
 from prosa.knowledge.vectors import Embedding, Filling, Forgotten, Vector
 from prosa.simulator import fake_llm
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.pgvector]
 
 ONE, OTHER = "openai:text-embedding-3-small", "openai:text-embedding-3-large"
 TEXTS = {

@@ -24,7 +24,7 @@ from prosa.knowledge.analysis import fold
 from prosa.postgres.connections import Pool
 from prosa.simulator import fake_llm
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.pgvector]
 
 MINILM = "local:all-minilm-l6-v2"
 
