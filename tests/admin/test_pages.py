@@ -80,6 +80,10 @@ def test_the_first_page_counts_what_there_is(admin_client, rows, inbox):
         "Undelivered, 7 days": 1,
         "Dead letters": 1,
         "Answers of unknown price, 7 days": 0,
+        "Unanswered questions": 0,
+        "Suggested answers": 0,
+        "Sources not read": 0,
+        "Spent today": "US$ 0.00",
     }
     assert "(190) Token expired" in page.content.decode()
     assert page.context["days"][-1].sent == 1

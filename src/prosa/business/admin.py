@@ -108,7 +108,7 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     @admin.display(description=_("model"), ordering="model")
     def shown_model(self, business: Business) -> str:
         """The model it names, else where the name comes from."""
-        return business.model or "PROSA_MODEL"
+        return business.model or gettext("of the installation")
 
     def has_delete_permission(self, request: HttpRequest, obj: Business | None = None) -> bool:
         """Only what nobody has written to; otherwise pause it: conversations are records."""

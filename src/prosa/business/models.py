@@ -10,6 +10,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from prosa import conf
 
@@ -233,7 +234,9 @@ class Specialist(models.Model):
     )
     active = models.BooleanField(_("active"), default=True)
     position = models.PositiveSmallIntegerField(
-        _("order"), default=10, help_text=_("The first one answers where nothing tells who should.")
+        pgettext_lazy("position", "order"),
+        default=10,
+        help_text=_("The first one answers where nothing tells who should."),
     )
     about = models.CharField(
         _("what for"),

@@ -23,12 +23,26 @@ class IdentityInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
     model = Identity
     extra = 0
     can_delete = False
-    fields = ("key", "address", "created_at")
+    hide_title = True
+    fields = ("shown_kind", "shown_address", "created_at")
     readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest, obj: Contact | None = None) -> bool:
         """Never."""
         return False
+
+    @admin.display(description=_("kind"))
+    def shown_kind(self, identity: Identity) -> str:
+        """What sort of address it is; those of packages go by their own names."""
+        kind = identity.key.partition(":")[0]
+        return {"phone": gettext("phone"), "bsuid": gettext("WhatsApp account"), "email": gettext("e-mail")}.get(
+            kind, kind
+        )
+
+    @admin.display(description=_("address"))
+    def shown_address(self, identity: Identity) -> str:
+        """As people write it, else as the provider does."""
+        return identity.address or identity.value
 
 
 class FactInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
@@ -36,6 +50,7 @@ class FactInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
 
     model = Fact
     extra = 0
+    hide_title = True
     fields = ("text", "shown_source", "created_at", "expires_at")
     readonly_fields = ("text", "shown_source", "created_at")
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.db.models import Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +19,9 @@ from prosa.business.models import Business
 from prosa.channels.models import Inbox
 from prosa.conversations.models import Conversation, Dispatch, Message, State, Turn
 from prosa.costs import spending
+from prosa.costs.models import UsageDay
+from prosa.knowledge.learned import Gap, Suggestion
+from prosa.knowledge.models import Source
 
 DAYS = 14
 CHART_HEIGHT = 120
@@ -28,7 +33,7 @@ class Figure:
     """A number with its page. ``level``: calm, warning or danger."""
 
     label: str
-    value: int
+    value: int | str
     url: str
     level: str = "calm"
     note: str = ""
@@ -65,7 +70,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {
         **context,
         "title": _("Overview"),
-        "figures": figures(zone, days[-1]),
+        "figures": [*figures(zone, days[-1]), *own_figures(request, days[-1])],
         "troubled": Inbox.objects.exclude(trouble="").select_related("business"),
         "budget_notices": spending.notices() if request.user.has_perm("prosa_costs.view_budget") else [],
         "days": days,
@@ -114,6 +119,32 @@ def figures(zone: ZoneInfo, today: Day) -> list[Figure]:
         ),
         Figure(_("Answers of unknown price, 7 days"), unknown, conversations, "warning" if unknown else "calm"),
     ]
+
+
+def own_figures(request: HttpRequest, today: Day) -> list[Figure]:
+    """What waits for the owner elsewhere, and what today has cost; each only for who may open its page."""
+    found = []
+    if request.user.has_perm("prosa_knowledge.view_gap"):
+        gaps = Gap.objects.filter(status=Gap.Status.OPEN).count()
+        found.append(Figure(_("Unanswered questions"), gaps, reverse("admin:prosa_knowledge_gap_changelist")))
+    if request.user.has_perm("prosa_knowledge.view_suggestion"):
+        waiting = Suggestion.objects.filter(status=Suggestion.Status.WAITING).count()
+        address = reverse("admin:prosa_knowledge_suggestion_changelist")
+        found.append(Figure(_("Suggested answers"), waiting, address, "warning" if waiting else "calm"))
+    if request.user.has_perm("prosa_knowledge.view_source"):
+        failed = Source.objects.filter(status=Source.Status.FAILED).count()
+        address = f"{reverse('admin:prosa_knowledge_source_changelist')}?status__exact={Source.Status.FAILED}"
+        found.append(Figure(_("Sources not read"), failed, address, "danger" if failed else "calm"))
+    if request.user.has_perm("prosa_costs.view_budget"):
+        # Of the ledger, where a business's day lies under its date; one whose time zone is not known has none.
+        spent = UsageDay.objects.filter(business__active=True, day=today.day).aggregate(
+            cost=Sum("cost", default=Decimal(0)), unpriced=Sum("unpriced_requests", default=0)
+        )
+        total = f"US$ {spending.money(spent['cost'])}"
+        address = reverse("admin:prosa_costs_budget_changelist")
+        note = _("at least: some prices are not known") if spent["unpriced"] else ""
+        found.append(Figure(_("Spent today"), total, address, note=note))
+    return found
 
 
 def per_day(zone: ZoneInfo) -> list[Day]:

@@ -14,6 +14,7 @@ from prosa.conversations.pages import ReadOnlyAdmin, conversation_link
 from prosa.redaction import redact
 
 STATUSES = {"running": _("running"), "done": _("done"), "failed": _("not done"), "unknown": _("not known")}
+RISKS = {"read": _("only reads"), "write": _("changes something"), "destructive": _("cannot be taken back")}
 BADGES = {"running": "info", "done": "success", "failed": "warning", "unknown": "danger"}
 
 
@@ -29,10 +30,10 @@ class ExecutionAdmin(ReadOnlyAdmin):
     actions = None
     fields = (
         "tool",
-        "risk",
+        "told_risk",
         "business",
         "shown_conversation",
-        "shown_status",
+        "told_status",
         "shown_arguments",
         "shown_result",
         "shown_record",
@@ -45,6 +46,16 @@ class ExecutionAdmin(ReadOnlyAdmin):
     def shown_status(self, row: Execution) -> tuple[str, str]:
         """In words."""
         return row.status, str(STATUSES.get(row.status, row.status))
+
+    @admin.display(description=_("outcome"))
+    def told_status(self, row: Execution) -> str:
+        """In words, where there is no place for a badge."""
+        return str(STATUSES.get(row.status, row.status))
+
+    @admin.display(description=_("risk"))
+    def told_risk(self, row: Execution) -> str:
+        """In words."""
+        return str(RISKS.get(row.risk, row.risk))
 
     @admin.display(description=_("conversation"))
     def shown_conversation(self, row: Execution) -> str:

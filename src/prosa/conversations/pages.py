@@ -30,6 +30,17 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         """All that is shown."""
         return tuple(self.fields or ())
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Without buttons that would save nothing."""
+        nothing_to_save = {"show_save": False, "show_save_and_continue": False, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, nothing_to_save)
+
 
 def name_of(conversation: Conversation) -> str:
     """What to call the customer: the name, else the address of the first identity, else the contact's number."""

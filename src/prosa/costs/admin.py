@@ -30,8 +30,8 @@ class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     list_filter = ("source",)
     search_fields = ("pattern",)
     ordering = ("pattern", "-valid_from")
-    fields = ("pattern", ("input", "output", "cached"), "valid_from", "shown_source", "updated_at", "updated_by")
-    readonly_fields = ("shown_source", "updated_at", "updated_by")
+    fields = ("pattern", ("input", "output"), "cached", "valid_from", "told_source", "updated_at", "updated_by")
+    readonly_fields = ("told_source", "updated_at", "updated_by")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Valid from today."""
@@ -41,6 +41,11 @@ class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     def shown_source(self, price: ModelPrice) -> tuple[str, str]:
         """Catalogue or person."""
         return price.source, str(price.get_source_display())
+
+    @admin.display(description=_("source"))
+    def told_source(self, price: ModelPrice) -> str:
+        """The same in the form, where there is no place for a badge."""
+        return str(price.get_source_display())
 
     def save_model(
         self,

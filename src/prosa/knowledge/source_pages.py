@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -287,8 +287,7 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                 except IntegrityError:
                     form.add_error("name", gettext("There is a source of this name already. Choose another."))
                 else:
-                    text = ngettext("%d source is being read.", "%d sources are being read.", len(made))
-                    messages.success(request, text % len(made))
+                    # Its page and the list say how far it is, and go on saying it: a message would soon be stale.
                     if len(made) == 1:
                         return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_change", args=[made[0].pk]))
                     return HttpResponseRedirect(reverse("admin:prosa_knowledge_source_changelist"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import template
+from django.utils.translation import gettext
 
 from prosa.conversations import thread
 from prosa.conversations.downloads import SHOWN, base_type
@@ -28,6 +29,12 @@ TICKS = {
 def ticks(status: str) -> str:
     """The mark customers know from their phones."""
     return TICKS.get(status, "")
+
+
+@register.filter
+def leg(name: str) -> str:
+    """One way of searching, as people call it; those of packages go by their own names."""
+    return {"words": gettext("words"), "vectors": gettext("meaning")}.get(name, name)
 
 
 @register.filter

@@ -1,5 +1,16 @@
-// Shows how far sources are: while one is busy, its standing is asked for again.
+// Shows how far sources are: while one is busy, its standing is asked for again. When the last one has ended, what else
+// the page says of them (how many documents, what could not be read) is fetched anew.
 const EVERY = 1500;
+
+async function refresh() {
+  const answer = await fetch(location.href);
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const old of document.querySelectorAll("[data-fresh], #result_list")) {
+    const now = page.querySelector(old.dataset.fresh ? `[data-fresh="${old.dataset.fresh}"]` : "#result_list");
+    if (now) old.replaceWith(document.adoptNode(now));
+  }
+}
 
 async function look() {
   const busy = [...document.querySelectorAll(".prosa-standing[data-busy]")];
@@ -14,6 +25,7 @@ async function look() {
         const now = found[each.dataset.source];
         if (now) each.outerHTML = now.html;
       }
+      if (!document.querySelector(".prosa-standing[data-busy]")) await refresh();
     }
   } catch {
     // The server is away for a moment; the next look will tell.
