@@ -65,3 +65,10 @@ def test_a_rule_can_be_one_specialists(admin_client, business):
     guideline.refresh_from_db()
     assert guideline.draft.rules[0]["specialists"] == ["sales"]
     assert "only as sales" in admin_client.get(address).content.decode()
+
+
+def test_what_is_changed_in_the_list_says_what_it_is(admin_client, business):
+    Specialist.objects.create(business=business, name="sales")
+    page = admin_client.get(reverse("admin:prosa_business_specialist_changelist")).content.decode()
+    assert 'aria-label="Order"' in page
+    assert 'aria-label="Active"' in page

@@ -46,12 +46,12 @@ class SpecialistAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             made.widget.attrs["rows"] = {"instructions": 8, "keywords": 3}[db_field.name]
         return made
 
-    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+    def get_changelist_formset(self, request: HttpRequest, **kwargs: Any) -> Any:
         """What is changed in the list says what it is, also to who hears the page."""
-        made = super().get_changelist_form(request, **kwargs)
-        for name, field in made.base_fields.items():
-            if name in self.list_editable:
-                field.widget.attrs["aria-label"] = field.label
+        made = super().get_changelist_formset(request, **kwargs)
+        for name in self.list_editable:
+            field = made.form.base_fields[name]
+            field.widget.attrs["aria-label"] = field.label
         return made
 
     @admin.display(description=_("name"), ordering="name")
