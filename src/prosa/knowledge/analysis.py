@@ -26,8 +26,9 @@ MOST_LETTERS = 40
 _WORD = re.compile(r"[a-z0-9]+")
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
 _SIGN = 1 << 31
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
-# Endings of three languages, folded, the longest first within each group. Stripped once per group while three letters stay.
+# Endings of three languages, folded. The longest that fits is stripped, once per group, while three letters stay.
 _PLURALS = (
     ("aciones", "ac"), ("iciones", "ic"), ("uciones", "uc"), ("ciones", "c"), ("siones", "s"), ("acoes", "ac"), ("icoes", "ic"),
     ("ucoes", "uc"), ("coes", "c"), ("soes", "s"), ("oes", "ao"), ("aes", "ao"), ("ations", "ac"), ("tions", "c"), ("sions", "s"),
@@ -42,6 +43,7 @@ _ENDINGS = (
     "idos", "adas", "idas", "ado", "ido", "ada", "ida", "aba", "ava", "ment", "ing", "ed", "ly", "ei", "ou", "ar", "er", "ir",
     "am", "em", "an", "en", "ia", "io",
 )  # fmt: skip
+_PLURAL, _ENDING = dict(_PLURALS), frozenset(_ENDINGS)
 
 
 def fold(text: str) -> str:
@@ -56,13 +58,14 @@ def stem(word: str) -> str:
     """A folded word without the endings of number, gender, person and tense that the three languages add."""
     if len(word) < 4 or not word.isalpha():
         return word
-    for ending, instead in _PLURALS:
-        if word.endswith(ending) and len(word) - len(ending) >= 2 and len(word) - len(ending) + len(instead) >= 3:
-            word = word[: len(word) - len(ending)] + instead
+    for size in range(min(7, len(word)), 0, -1):
+        instead = _PLURAL.get(word[-size:])
+        if instead is not None and len(word) - size >= 2 and len(word) - size + len(instead) >= 3:
+            word = word[:-size] + instead
             break
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word[: -len(ending)]
+    for size in range(min(8, len(word) - 3), 1, -1):
+        if word[-size:] in _ENDING:
+            word = word[:-size]
             break
     if len(word) > 3 and word[-1] in "aeoy":
         word = word[:-1]
@@ -85,6 +88,27 @@ def numbers(word: str) -> tuple[int, ...]:
     edged = f"_{word}_"
     grams = dict.fromkeys(edged[at : at + GRAM] for at in range(len(edged) - GRAM + 1))
     return (whole, *(crc32(gram.encode()) - _SIGN for gram in grams))
+
+
+@lru_cache(maxsize=20_000)
+def slips(word: str) -> frozenset[int]:
+    """The stems of all words one slip of the finger away: a letter lost, added, wrong, or swapped with the next.
+
+    Empty for what has digits or fewer than :data:`GRAM` letters: too much is one slip away from those.
+    """
+    word = word[:MOST_LETTERS]
+    if len(word) < GRAM or not word.isalpha():
+        return frozenset()
+    found = set[str]()
+    for at in range(len(word) + 1):
+        left, right = word[:at], word[at:]
+        found.update(left + letter + right for letter in _LETTERS)
+        if right:
+            found.add(left + right[1:])
+            found.update(left + letter + right[1:] for letter in _LETTERS)
+        if len(right) > 1:
+            found.add(left + right[1] + right[0] + right[2:])
+    return frozenset(crc32(f"={each}".encode()) - _SIGN for each in {stem(each) for each in found})
 
 
 def salted(business_id: int) -> int:
@@ -118,14 +142,26 @@ def chunk(business_id: int, *texts: str) -> Terms:
     return Terms([number for number, _ in ranked], bytes(min(count, 255) for _, count in ranked), max(length, 1))
 
 
-def question(business_id: int, text: str) -> list[tuple[int, ...]]:
-    """The terms of each word of a question that carries its topic, as :func:`numbers` gives them, each word once.
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a question: its ``terms`` as :func:`numbers` gives them, and as it is ``written``, folded."""
+
+    written: str
+    terms: tuple[int, ...]
+
+
+def words(business_id: int, text: str) -> list[Word]:
+    """The words of a question that carry its topic, each once.
 
     Spellings of chats stand for the words they mean (``qto`` → ``quanto``), and stretched letters are one (``preçooo``).
-    Words that carry no topic count only where there is nothing else.
     """
     folded = _STRETCHED.sub(r"\1", fold(text[:4000]))
     spelled = " ".join(SPELLINGS.get(word, word) for word in _WORD.findall(folded))
-    words = dict.fromkeys(_words(spelled))
+    found = dict.fromkeys(_words(spelled))
     salt = salted(business_id)
-    return [tuple(number ^ salt for number in numbers(word)) for word in list(words)[:MOST_WORDS]]
+    return [Word(word, tuple(number ^ salt for number in numbers(word))) for word in list(found)[:MOST_WORDS]]
+
+
+def question(business_id: int, text: str) -> list[tuple[int, ...]]:
+    """The terms of :func:`words`."""
+    return [word.terms for word in words(business_id, text)]

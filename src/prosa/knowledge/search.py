@@ -23,7 +23,7 @@ from prosa.postgres.connections import Connection
 MOST_TERMS = 24
 """Words of a question that are looked at; the rest of a long letter adds nothing."""
 
-FLOOR = 0.2
+FLOOR = 0.23
 """Below this score a passage is about something else (measured on the labelled set of tests/knowledge)."""
 
 queries = sql.load(__file__, "search.sql")
@@ -75,7 +75,10 @@ async def passages(
 
     As ``fusion.passages``, which customers are answered from.
     """
-    ranked = [each for each in await ranking.rank(connection, business_id, text) if each.score >= floor][:limit]
+    asked = await ranking.weigh(connection, business_id, text)
+    if asked is None:
+        return []
+    ranked = [each for each in await ranking.rank(connection, business_id, asked) if each.score >= floor][:limit]
     found = [Found(each.chunk, each.document, each.score, each.score) for each in ranked]
     return await read(connection, business_id, found) if found else []
 

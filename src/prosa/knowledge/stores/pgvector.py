@@ -71,41 +71,33 @@ class PgVector(VectorStore):
         self, business_id: int, model: str, vector: Sequence[float], limit: int
     ) -> list[tuple[int, float]]:
         """As :meth:`VectorStore.nearest`."""
-        length_of([Stored(0, vector)])
-        async with self._connection() as connection, connection.transaction():
-            kept = await self._length(connection, model)
-            if kept is None:
-                return []
-            if kept != len(vector):
-                raise misfit(model, len(vector), kept)
+        given = length_of([Stored(0, vector)])
+        # Model and length stand in the query as constants: no plan for parameters could use a partial index.
+        query = words.SQL(
+            "SELECT chunk_id, 1 - ({cast} <=> %(vector)s::{kind}) FROM prosa_knowledge_vector"
+            " WHERE business_id = %(business_id)s AND model = {model}"
+            " ORDER BY {cast} <=> %(vector)s::{kind} LIMIT %(limit)s"
+        ).format(cast=_cast(given), kind=words.SQL(_kind(given)), model=words.Literal(model))
+        asked = {"business_id": business_id, "vector": _written(vector), "limit": limit}
+        # One message to PostgreSQL and one back: vectors of another length are found out by PostgreSQL itself.
+        async with self._connection() as connection, connection.pipeline(), connection.transaction():
             # The scan's width; beyond it the scan goes on by itself.
             await connection.execute(
                 "SELECT set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', %s, true)",
                 [str(min(1000, max(100, limit)))],
             )
-            # Model and length stand in the query as constants: no plan for parameters could use a partial index.
-            query = words.SQL(
-                "SELECT chunk_id, 1 - ({cast} <=> %(vector)s::{kind}) FROM prosa_knowledge_vector"
-                " WHERE business_id = %(business_id)s AND model = {model}"
-                " ORDER BY {cast} <=> %(vector)s::{kind} LIMIT %(limit)s"
-            ).format(cast=_cast(kept), kind=words.SQL(_kind(kept)), model=words.Literal(model))
-            cursor = await connection.execute(
-                query, {"business_id": business_id, "vector": _written(vector), "limit": limit}
-            )
+            cursor = await connection.execute(query, asked)
             return [(chunk_id, float(similarity)) for chunk_id, similarity in await cursor.fetchall()]
 
     async def similarities(
         self, business_id: int, model: str, vector: Sequence[float], ids: Sequence[int]
     ) -> Mapping[int, float]:
         """As :meth:`VectorStore.similarities`."""
-        given = length_of([Stored(0, vector)])
+        length_of([Stored(0, vector)])
+        if not ids:
+            return {}
+        asked = {"business_id": business_id, "model": model, "vector": _written(vector), "ids": sql.Longs(ids)}
         async with self._connection() as connection:
-            kept = await self._length(connection, model)
-            if kept is None or not ids:
-                return {}
-            if kept != given:
-                raise misfit(model, given, kept)
-            asked = {"business_id": business_id, "model": model, "vector": _written(vector), "ids": sql.Longs(ids)}
             cursor = await connection.execute(queries.similarities, asked)
             return {chunk_id: float(similarity) for chunk_id, similarity in await cursor.fetchall()}
 
