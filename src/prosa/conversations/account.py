@@ -308,7 +308,9 @@ def _remembered(trace: Trace) -> list[str]:
         told.append(_("It read a summary of what was said before."))
     if count := len(trace.memory.facts):
         said = ngettext(
-            "It knew %(count)d fact the customer told earlier.", "It knew %(count)d facts the customer told earlier.", count
+            "It knew %(count)d fact the customer told earlier.",
+            "It knew %(count)d facts the customer told earlier.",
+            count,
         )
         told.append(said % {"count": count})
     return told

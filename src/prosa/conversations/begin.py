@@ -161,7 +161,9 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
     )
     caller = Caller(business_id, conversation_id, contact_id, turn.channel, turn.identity, turn.customer_number, locale)
     normal = verdict.step is gate.Step.NORMAL
-    cast = casting.cast(turn, caller, team or (), "" if talk.fresh else specialist, rules, own_models=normal, fresh=talk.fresh)
+    cast = casting.cast(
+        turn, caller, team or (), "" if talk.fresh else specialist, rules, own_models=normal, fresh=talk.fresh
+    )
     return Context(
         conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
         timedelta(minutes=wait_minutes), wait_notice_at, known_as, tuple(waiting), gate.apply(cast.turn, verdict, standing),

@@ -27,7 +27,9 @@ def words(locale: str) -> dict[str, str]:
                 "I received your file, but I cannot look into it here. Could you tell me in words what it is about?"
             ),
             "afresh": _("All right, we start afresh. How can we help you?"),
-            "forgotten": _("All right, we start afresh, and I have erased what you had told me to remember. How can we help you?"),
+            "forgotten": _(
+                "All right, we start afresh, and I have erased what you had told me to remember. How can we help you?"
+            ),
             "confirm": _("Yes, I confirm"),
             "refuse": _("No, thank you"),
             "done": _("Done, as you confirmed."),
