@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from prosa.agents import memory
@@ -14,6 +15,7 @@ KEPT = 400
 """Characters of a passage that the turn's record keeps."""
 NOTHING = "Nothing was found. Do not guess: say that you do not know and offer to bring in a person."
 
+_HEADING = re.compile(r"^\s*#{1,6}\s.*$", re.MULTILINE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^a-z\s])|\n+")
 _GRAM = 4
 
@@ -76,17 +78,22 @@ def told(passage: Passage) -> Json:
 
 
 def quoted(passage: Passage, asked: str, most: int = 2) -> str:
-    """The sentences of a passage nearest to a question, word by word, in their order; empty when none is near."""
-    grams = _grams(asked)
-    sentences = [each.strip() for each in _SENTENCE.split(memory.plain(passage.text)) if each.strip()]
-    near = [(len(_grams(each) & grams), -place, each) for place, each in enumerate(sentences)]
-    best = sorted((each for each in near if each[0]), reverse=True)[:most]
-    if not best:
-        return ""
-    kept: Sequence[tuple[int, int, str]] = [each for each in best if each[0] * 2 >= best[0][0]]
-    return " ".join(each for _, _, each in sorted(kept, key=lambda each: -each[1]))
+    """The sentences of a passage nearest to a question, word by word, in their order; its first ones where spelling tells
+    none apart (the search has judged the passage already). Without the marks of headings. Empty when there is no sentence.
+    """
+    text = _HEADING.sub("", memory.plain(passage.text))
+    sentences = [each.strip() for each in _SENTENCE.split(text) if each.strip()]
+    for size in (_GRAM, _GRAM - 1):
+        grams = _grams(asked, size)
+        near = [(len(_grams(each, size) & grams), -place, each) for place, each in enumerate(sentences)]
+        best = sorted((each for each in near if each[0]), reverse=True)[:most]
+        if best:
+            kept: Sequence[tuple[int, int, str]] = [each for each in best if each[0] * 2 >= best[0][0]]
+            return " ".join(each for _, _, each in sorted(kept, key=lambda each: -each[1]))
+    return " ".join(sentences[:most])
 
 
-def _grams(text: str) -> set[str]:
-    words = re.findall(r"\w+", text.lower())
-    return {word[at : at + _GRAM] for word in words for at in range(len(word) - _GRAM + 1)}
+def _grams(text: str, size: int) -> set[str]:
+    apart = unicodedata.normalize("NFKD", text.lower())
+    words = re.findall(r"\w+", "".join(each for each in apart if not unicodedata.combining(each)))
+    return {word[at : at + size] for word in words for at in range(len(word) - size + 1)}
