@@ -9,6 +9,7 @@ holds up the worker's loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import logging
@@ -165,7 +166,7 @@ class _Books:
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            await self(connections.close_all)
+            await self(_let_go)
         finally:
             self._thread.shutdown(wait=False)
 
@@ -300,6 +301,13 @@ def _lock(source_id: int) -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s::int, %s::int)", [LOCK, source_id & 0x7FFFFFFF])
         return bool(cursor.fetchone()[0])
+
+
+def _let_go() -> None:
+    # Said, not left to the server's noticing that we are gone: whoever asks next finds the source free.
+    with contextlib.suppress(OperationalError, InterfaceError), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+    connections.close_all()
 
 
 def _begin(source_id: int) -> Source | None:
