@@ -12,7 +12,7 @@ from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.usage import RequestUsage
 
-from prosa.agents import answer, llm, runner, usage
+from prosa.agents import answer, asking, llm, runner, usage
 from prosa.contracts import ApprovedAnswer, Handoff, Turn, TurnResult
 from prosa.simulator.fake_llm import Control
 
@@ -300,7 +300,7 @@ def test_openais_price_holds_at_openai_only() -> None:
 async def test_keys_are_not_told(environment: Callable[..., None]) -> None:
     environment(OPENAI_API_KEY="my-very-own-key-format")
     body = {"error": "bad my-very-own-key-format and sk-abc***1234 and AIzaSyAbcdefgh0123 Bearer abc.def"}
-    told = runner._explained(ModelHTTPError(401, "m", body), 1)
+    told = asking.explained(ModelHTTPError(401, "m", body), 1)
     for secret in ("very-own", "sk-abc", "AIza", "abc.def"):
         assert secret not in told
     assert "401" in told
