@@ -121,6 +121,32 @@ async def test_a_tool_that_fails_says_so_politely(models: Control, turn: Make) -
     assert "hunter2" not in str(models.requests[-1].body) + str(result.trace)
 
 
+@pytest.mark.parametrize("risk", ["read", "write"])
+@pytest.mark.parametrize("given", [None, "Chega amanhã.", ToolResult(None)])  # type: ignore[arg-type]
+async def test_a_tool_that_gives_no_result_has_failed(models: Control, turn: Make, risk: Any, given: Any) -> None:
+    async def careless(context: ToolContext, arguments: Json) -> Any:
+        return given
+
+    models.call(("careless", {"order": "1"}))
+    models.call()
+    result = await runner.run(turn(tools=(tool("careless", run=careless, risk=risk),)))
+    assert ("did not work" if risk == "read" else "not known whether") in results(models)[0]
+    assert [each["ok"] for each in result.trace["tools"]] == [False]
+
+
+async def test_a_tool_that_cannot_word_its_question_leaves_it_to_the_model(models: Control, turn: Make) -> None:
+    def asks(given: Json, locale: str) -> str:
+        raise KeyError(locale)
+
+    models.call(("cancel", {"order": "1"}))
+    models.say = lambda _: "Cancelo o pedido 1?"
+    offered = (tool("cancel", risk="destructive", asks=asks),)
+    result = await runner.run(turn("cancela o pedido 1", tools=offered, confirms=True))
+    assert result.replies[0].text == "Cancelo o pedido 1?"
+    assert result.action is not None
+    assert len(result.replies[0].options) == 2
+
+
 async def test_reading_tools_run_beside_each_other(models: Control, turn: Make) -> None:
     both = asyncio.Barrier(2)
 
@@ -199,6 +225,23 @@ async def test_proposals_are_written_down_and_nothing_more(models: Control, turn
     result = await runner.run(turn())
     assert (result.facts, result.resolved, result.wrote) == (("Pele seca",), "Prazo respondido", False)
     assert len(models.requests) == 2
+
+
+async def test_what_a_model_wished_before_it_failed_closes_nothing(models: Control, turn: Make) -> None:
+    models.call(("resolve", {"summary": "Prazo respondido"}), ("remember", {"fact": "Pele seca"}))
+    models.next("", "500")
+    result = await runner.run(turn(words=WORDS))
+    assert result.replies[0].text == "Não sei. Chamo alguém?"
+    assert result.resolved is None, "it asks the customer something"
+    assert result.facts == ("Pele seca",), "that was told all the same"
+
+
+async def test_choices_without_words_are_not_taken_over_by_the_next_model(models: Control, turn: Make) -> None:
+    models.call(("send_options", {"text": "…", "options": ["Creme", "Sabonete"]}))
+    models.say = lambda _: "A entrega leva até 7 dias úteis."
+    result = await runner.run(turn(fallback_models=("google:stub",)))
+    assert (result.model, result.replies[0].text) == ("google:stub", "A entrega leva até 7 dias úteis.")
+    assert result.replies[0].options == ()
 
 
 async def test_options_are_the_answer_and_cost_one_request(models: Control, turn: Make) -> None:

@@ -137,6 +137,7 @@ async def _converse(name: str, work: Work) -> TurnResult | None:
         except answer.Nonsense as error:
             logger.warning("Model %s answered nothing readable (%s)", name, response.finish_reason)
             made |= {"ok": False, "error": str(error), "status": "nonsense"}
+            proposed.options = None
             return None
         said = "\n".join((reply.text, *(option.title for option in reply.options)))
         if topic := _topic(work.turn, said, approved=work.approved):
@@ -192,6 +193,7 @@ def _reply(work: Work, response: ModelResponse) -> tuple[Reply, Json]:
 async def _without(work: Work, approved: Sequence[ApprovedAnswer], *, asked: bool) -> TurnResult:
     """The answer when no model gave one that may be sent."""
     turn, refused = work.turn, work.rejected > 0
+    work.toolbox.proposed.resolved = None  # it was to be said with the model's goodbye, and this is none
     if work.toolbox.proposed.handoff is not None:
         text = offline.word(turn, "handed_off")
         result = TurnResult(replies=(Reply(text),), model="offline", trace={"offline": "handoff"})

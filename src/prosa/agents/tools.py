@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import secrets
 import time
 from collections.abc import Collection, Sequence
@@ -53,7 +52,6 @@ UNSURE = "it is not known whether this was done"
 
 _SHOWN = 500  # characters of a result kept in the trace
 _MOST_ARGUMENTS = 2_000
-_FENCE = re.compile(r"<(?=\s*/?\s*data\b)", re.IGNORECASE)
 _FAILED = "This did not work and is not available now. Do not claim its result; say so, or offer to bring in a person."
 _LATE = "This took too long and was given up. Do not claim its result; say so, or offer to bring in a person."
 _UNSURE = (
@@ -179,7 +177,7 @@ class Toolbox:
         self._wrong += 1
         self._note(part, None, 0.0, problem, ok=False)
         return ToolReturnPart(
-            part.tool_name, fenced(problem), part.tool_call_id, outcome="retried", retry=RetryInfo("validation_error")
+            part.tool_name, memory.fenced(problem), part.tool_call_id, outcome="retried", retry=RetryInfo("validation_error")
         )
 
     def _refused(self, part: ToolCallPart, text: str) -> ToolReturnPart:
@@ -191,10 +189,18 @@ class Toolbox:
         if self.action is not None:
             return self._refused(call.part, _ONE)
         self.action = Action(secrets.token_urlsafe(16), call.tool.name, call.given, call.tool.identity)
-        if call.tool.asks is not None:
-            self.question = call.tool.asks(call.given, self._turn.locale)
+        self.question = self._worded(call)
         self._note(call.part, call.given, 0.0, "proposed", ok=False)
         return ToolReturnPart(call.part.tool_name, _ASK, call.part.tool_call_id)
+
+    def _worded(self, call: _Call) -> str:
+        """The question in the tool's own words; empty where it has none, and the model words it."""
+        try:
+            asked = call.tool.asks(call.given, self._turn.locale) if call.tool.asks is not None else ""
+        except Exception as error:  # noqa: BLE001  a plug-in's mistake costs its words, not the customer's answer
+            logger.warning("The tool %s could not word its question (%s)", call.tool.name, type(error).__name__)
+            return ""
+        return memory.plain(asked).strip() if isinstance(asked, str) else ""
 
     def ask(self, reply: Reply) -> Reply:
         """``reply`` with the buttons that confirm what is proposed, or do not."""
@@ -250,7 +256,7 @@ class Toolbox:
         self._note(part, given, ms, text, ok=not result.error)
         return ToolReturnPart(
             part.tool_name,
-            fenced(text),
+            memory.fenced(text),
             part.tool_call_id,
             outcome="failed" if result.error else "success",
         )
@@ -259,7 +265,7 @@ class Toolbox:
         reading = call.tool.risk == "read"
         try:
             async with asyncio.timeout(min(self._turn.tool_deadline, ends - time.monotonic())):
-                return await call.tool.run(ToolContext(self._turn, call.part.tool_call_id, key), call.given)
+                return sound(await call.tool.run(ToolContext(self._turn, call.part.tool_call_id, key), call.given))
         except BadInput as error:
             return ToolResult(str(error).partition("\n")[0][:300], error=True)
         except TimeoutError:
@@ -287,6 +293,16 @@ class Toolbox:
         )
 
 
+def sound(result: object) -> ToolResult:
+    """What a tool gave, when it is what tools give.
+
+    :raises TypeError: it is something else; whether the tool did its work nobody can say.
+    """
+    if not isinstance(result, ToolResult) or not isinstance(result.text, str):
+        raise TypeError("A tool gives a ToolResult with a text.")
+    return result
+
+
 def _bounded(given: Json) -> Json | str:
     """Arguments as the trace keeps them: whole, or the beginning of their JSON."""
     written = json.dumps(given, ensure_ascii=False, default=str)
@@ -297,11 +313,6 @@ def hidden(given: Json, secret: Collection[str]) -> Json:
     """Arguments without secrets and personal data; those named ``secret`` are hidden whole."""
     shown: Json = redact_data({name: SECRET if name in secret else value for name, value in given.items()})
     return shown
-
-
-def fenced(text: str) -> str:
-    """A stranger's text between marks it cannot write itself."""
-    return f"<data>\n{_FENCE.sub('‹', text)}\n</data>"
 
 
 def _offered(turn: Turn) -> list[Tool]:

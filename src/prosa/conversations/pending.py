@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection as django_connection
 
 from prosa import conf, sql
-from prosa.agents.tools import CONFIRM, REFUSE, hidden
+from prosa.agents.tools import CONFIRM, REFUSE, hidden, sound
 from prosa.contracts import IDENTITY_LEVELS, Deed, Json, Option, Reply, Tool, ToolContext, ToolResult, Turn, TurnResult
 from prosa.conversations import consent
 from prosa.conversations.executions import Ledger
@@ -173,10 +173,9 @@ async def _carry_out(ledger: Ledger, turn: Turn, found: _Waiting) -> Settled:
 
 
 async def _do(tool: Tool, turn: Turn, given: Json, key: str) -> ToolResult:
-
     try:
         async with asyncio.timeout(turn.tool_deadline):
-            return await tool.run(ToolContext(turn, "confirmed", key), given)
+            return sound(await tool.run(ToolContext(turn, "confirmed", key), given))
     except BadInput as error:
         return ToolResult(str(error).partition("\n")[0][:300], error=True)
     except Exception as error:  # noqa: BLE001  whatever a tool does, the customer gets an answer
