@@ -17,7 +17,7 @@ from prosa import conf
 from prosa.business.models import Business
 from prosa.errors import BadInput
 from prosa.http import Client
-from prosa.knowledge import index, origins, reading, sync
+from prosa.knowledge import index, origins, reading, runs, sync
 from prosa.knowledge.models import Chunk, Document, Item, Source
 from prosa.testing import StubServer
 
@@ -205,6 +205,25 @@ async def test_a_file_that_breaks_keeps_what_was_known_and_says_so(business: Bus
     assert await Item.objects.exclude(error="").acount() == 0
 
 
+async def test_a_file_that_could_not_be_opened_for_a_while_is_well_again(
+    business: Business, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pages(folder, frete="O frete custa R$ 10.")
+    made = await synchronised(await sync_to_async(source)(business))
+    with monkeypatch.context() as locked:
+
+        async def refused(*_: object) -> None:
+            raise BadInput("frete.md cannot be opened: Permission denied.\nCheck its permissions.")
+
+        locked.setattr(origins.Folder, "fetch", refused)
+        made = await synchronised(made)
+        assert (made.status, counts(made)) == (Status.FAILED, (0, 0, 0, 0, 1))
+        assert await Document.objects.acount() == 1
+    made = await synchronised(made)
+    assert (made.status, made.error, counts(made)) == (Status.DONE, "", (0, 0, 1, 0, 0))
+    assert await Item.objects.exclude(error="").acount() == 0
+
+
 async def test_a_folder_that_cannot_be_listed_forgets_nothing(business: Business, folder: Path):
     pages(folder, frete="O frete custa R$ 10.")
     made = await synchronised(await sync_to_async(source)(business))
@@ -371,7 +390,7 @@ def test_a_single_document_has_limits_too():
 async def test_a_run_cut_off_anywhere_goes_on_and_does_nothing_twice(
     business: Business, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sync, "BATCH", 3)
+    monkeypatch.setattr(runs, "BATCH", 3)
     pages(folder, **{f"p{number}": f"Página {number} sobre o frete." for number in range(10)})
     made = await sync_to_async(source)(business)
     fetch, read = origins.Folder.fetch, []
@@ -387,7 +406,7 @@ async def test_a_run_cut_off_anywhere_goes_on_and_does_nothing_twice(
         await synchronised(made)
     cut = await Source.objects.aget(pk=made.pk)
     assert (cut.status, cut.done, cut.added) == (Status.RUNNING, 3, 3)
-    assert not await sync_to_async(sync.busy)(made.pk)
+    assert not await sync_to_async(runs.busy)(made.pk)
     await sync_to_async(sync.look_after)()
     assert await sync_to_async(jobs)() == 1
     whole = await worked(made)
@@ -423,7 +442,7 @@ async def test_one_process_at_a_time_and_a_second_request_is_remembered(
     monkeypatch.setattr(origins.Folder, "fetch", wait)
     first = asyncio.create_task(synchronised(made))
     await asyncio.wait_for(reached.wait(), 60)
-    assert await sync_to_async(sync.busy)(made.pk)
+    assert await sync_to_async(runs.busy)(made.pk)
     async with Client() as client:
         assert await sync.run(made.pk, client) is False
     await sync_to_async(sync.request)(made.pk)
@@ -438,7 +457,7 @@ async def test_one_process_at_a_time_and_a_second_request_is_remembered(
 async def test_a_run_that_is_stopped_keeps_what_it_read_and_forgets_nothing(
     business: Business, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(sync, "BATCH", 3)
+    monkeypatch.setattr(runs, "BATCH", 3)
     pages(folder, **{f"p{number}": f"Página {number} sobre o frete." for number in range(8)})
     made = await synchronised(await sync_to_async(source)(business))
     pages(folder, **{f"p{number}": f"Página {number} sobre as trocas." for number in range(7)})
@@ -463,6 +482,23 @@ async def test_a_run_that_is_stopped_keeps_what_it_read_and_forgets_nothing(
     whole = await synchronised(made)
     assert (whole.status, whole.run, whole.done, whole.forgotten) == (Status.DONE, 3, 7, 1)
     assert await Document.objects.acount() == 7
+
+
+async def test_a_request_outlives_the_failure_of_the_run_before_it(
+    business: Business, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pages(folder, frete="O frete custa R$ 10.")
+    made = await sync_to_async(source)(business)
+
+    async def stop_and_ask_again(_: origins.Folder) -> list[str]:
+        assert await sync_to_async(sync.stop)(made.pk)
+        await sync_to_async(sync.request)(made.pk)
+        raise BadInput("The folder is away.\nBring it back.")
+
+    with monkeypatch.context() as away:
+        away.setattr(origins.Folder, "keys", stop_and_ask_again)
+        assert (await synchronised(made)).status == Status.WAITING
+    assert (await worked(made)).status == Status.DONE
 
 
 async def test_a_source_deleted_meanwhile_ends_quietly(

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 
 from prosa.business.models import Business
-from prosa.knowledge import sync
+from prosa.knowledge import runs
 from prosa.knowledge.models import Chunk, Document, Item, Source
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
@@ -48,11 +48,11 @@ def test_a_killed_synchronisation_is_finished_by_the_next(tmp_path: Path):
     first = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until(lambda: Source.objects.get(pk=source.pk).done > 0)
-        assert sync.busy(source.pk)
+        assert runs.busy(source.pk)
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
-    until(lambda: not sync.busy(source.pk))
+    until(lambda: not runs.busy(source.pk))
     source.refresh_from_db()
     assert source.status == Source.Status.RUNNING
     assert 0 < source.done < PAGES

@@ -10,12 +10,11 @@ import hashlib
 import logging
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
-from typing import ParamSpec, Protocol, TypeVar
 
 from django.db.models.fields.files import FieldFile
 
@@ -25,6 +24,7 @@ from prosa.http import Client
 from prosa.knowledge import reading
 from prosa.knowledge.loaders import MOST_BYTES, SUFFIXES
 from prosa.knowledge.models import Item, Source
+from prosa.knowledge.runs import Books
 from prosa.knowledge.web import Site
 
 MOST_ITEMS = 20_000
@@ -36,9 +36,6 @@ SMALL = 64 * 1024
 _READ_BY = f"{reading.VERSION}:"
 
 log = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +63,6 @@ class Raw:
 
 class Gone(PermanentError):
     """The item is not there any more."""
-
-
-class Books(Protocol):
-    """Calls a function that uses Django's connection, in the thread that has it."""
-
-    def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        """What the function returns."""
 
 
 class Origin(ABC):
