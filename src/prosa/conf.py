@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     speech_model: str = Field(
         "",
         validation_alias=_env("PROSA_SPEECH_MODEL"),
-        description="Speaks replies as voice notes: e.g. openai:gpt-4o-mini-tts; empty = replies are only written.",
+        description="Speaks replies as voice notes: e.g. openai:gpt-4o-mini-tts or google:gemini-3.8-flash-lite-tts; empty = replies are only written.",
     )
     embedding_model: str = Field(
         "",

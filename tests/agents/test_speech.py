@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 
+import av
 import pytest
 import uvicorn
 
 from prosa import conf, plugins
-from prosa.agents import audio, llm, speech
+from prosa.agents import audio, llm, opus, speech, voice_wire
 from prosa.errors import BadInput, ConfigurationError, PermanentError, SlowDown, TemporaryError, TooLarge
 from prosa.hookspecs import hookimpl
 from prosa.simulator import fake_speech
@@ -250,12 +252,85 @@ async def test_a_file_that_is_no_voice_note_is_refused(double: fake_speech.Contr
         await speech.speak("oi", "", "pt-BR", model="openai:stub")
 
 
+@pytest.mark.parametrize("model", ["gemini-3.8-flash-lite-tts", "gemini-2.5-flash-preview-tts"])
+async def test_gemini_speaks_and_it_becomes_opus(double: fake_speech.Control, model: str) -> None:
+    text = "São dez reais, e o prazo é de três dias úteis."
+    spoken = await speech.speak(text, "Puck", "pt-BR", model=f"google:{model}")
+
+    assert audio.is_opus(spoken.data)
+    assert spoken.mime == "audio/ogg; codecs=opus"
+    with av.open(io.BytesIO(spoken.data)) as note:
+        assert (note.streams.audio[0].codec_context.name, note.streams.audio[0].channels) in {
+            ("opus", 1),
+            ("libopus", 1),
+        }
+        loudest = max(max(memoryview(bytes(frame.planes[0])).cast("f")) for frame in note.decode(audio=0))
+    assert loudest > 0.02  # it hums: the samples were read as what they are
+    asked = double.requests[-1].body
+    assert asked["generationConfig"]["responseModalities"] == ["AUDIO"]
+    assert asked["generationConfig"]["speechConfig"] == {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Puck"}}}
+    (part,) = asked["contents"][0]["parts"]
+    assert spoken.seconds == pytest.approx(len(part["text"]) / 15, abs=0.1)
+    if "3.8" in model:  # it reads all of its text aloud
+        assert part["text"] == text
+        assert "Portuguese (BR)" in part["speechMetadata"]["style"]
+    else:
+        assert part.keys() == {"text"}
+        assert part["text"].endswith(f": {text}")
+        assert "Portuguese (BR)" in part["text"]
+
+
+async def test_what_gemini_spoke_is_paid_as_sound(double: fake_speech.Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = await speech.speak("São dez reais.", "", "pt-BR", model="google:gemini-3.8-flash-tts")
+
+    assert spoken.usage is not None
+    assert spoken.usage.output_tokens > 0
+    assert spoken.usage.cost is None  # a server of one's own has prices of its own
+    told = {"promptTokenCount": 1_000, "candidatesTokenCount": 1_000}
+    sound = {"candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 1_000}]}
+    priced = voice_wire.usage_of_gemini(told | sound, "gemini-3.8-flash-tts", priced=True)
+    assert priced.cost is not None
+    assert priced.cost > Decimal(0)
+
+
+@pytest.mark.parametrize(("voice", "asked"), [("", "Kore"), ("nova", "Kore"), ("Leda", "Leda")])
+async def test_a_voice_of_openais_is_none_of_geminis(double: fake_speech.Control, voice: str, asked: str) -> None:
+    await speech.speak("oi", voice, "pt-BR", model="google:gemini-3.8-flash-tts")
+
+    config = double.requests[-1].body["generationConfig"]["speechConfig"]["voiceConfig"]
+    assert config["prebuiltVoiceConfig"]["voiceName"] == asked
+
+
+@pytest.mark.parametrize(
+    ("word", "error"),
+    [("silence", TemporaryError), ("refuse", TemporaryError), ("mp3", PermanentError), ("503", TemporaryError), ("401", PermanentError),
+     ("malformed", TemporaryError)],
+)  # fmt: skip
+async def test_a_voice_gemini_does_not_give(double: fake_speech.Control, word: str, error: type[Exception]) -> None:
+    double.next(word)
+    with pytest.raises(error):
+        await speech.speak("oi", "", "pt-BR", model="google:gemini-3.8-flash-tts")
+
+
+async def test_a_voice_gemini_does_not_know_is_told(double: fake_speech.Control) -> None:
+    with pytest.raises(PermanentError):
+        await speech.speak("oi", "Robô", "pt-BR", model="google:gemini-3.8-flash-tts")
+
+
+def test_no_sound_is_no_voice_note() -> None:
+    with pytest.raises(PermanentError, match="nothing"):
+        opus.voice_note(b"\x00", 24_000)
+    with pytest.raises(PermanentError, match="form"):
+        opus.samples(b"RIFF\x00\x00\x00\x00WAVEnonsense")
+
+
 @pytest.mark.parametrize(
     ("text", "model", "error"),
     [
         (" \n", "openai:stub", BadInput),
         ("a" * 4097, "openai:stub", TooLarge),
-        ("oi", "google:stub", ConfigurationError),
+        (" \n", "google:stub", BadInput),
+        ("oi", "anthropic:stub", ConfigurationError),
         ("oi", "", ConfigurationError),
     ],
 )
@@ -278,11 +353,11 @@ def test_a_cached_voice_note_is_found_by_text_voice_and_model() -> None:
         speech.cache_key("São dez reais.", "nova", "pt-BR", model="openai:tts-2"),
     }
     assert len(others | {key}) == 5
+    usual = {speech.cache_key("oi", "", "es", model=model) for model in ("google:a", "openai:a")}
+    assert len(usual) == 2
 
 
 async def test_a_known_models_tokens_have_a_price() -> None:
-    from prosa.agents import voice_wire
-
     told = {"type": "tokens", "input_tokens": 1000, "output_tokens": 100, "input_token_details": {"audio_tokens": 900}}
     priced = voice_wire.usage_of_openai(told, "gpt-4o-mini-transcribe", priced=True)
     own = voice_wire.usage_of_openai(told, "gpt-4o-mini-transcribe", priced=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+import wave
 from collections.abc import AsyncIterator, Iterator
 
 import av
@@ -12,6 +13,7 @@ import openai
 import pytest
 import uvicorn
 from google import genai
+from google.genai import errors as genai_errors
 from google.genai import types as genai_types
 
 from prosa.agents import audio
@@ -104,6 +106,54 @@ async def test_gemini_hears_inline_audio(gemini: genai.Client, control: fake_spe
     assert answer.usage_metadata.prompt_tokens_details is not None
     assert answer.usage_metadata.prompt_tokens_details[0].modality == "AUDIO"
     assert control.requests[-1].audio == recording
+
+
+def spoken_config(**more: object) -> genai_types.GenerateContentConfig:
+    voice = genai_types.VoiceConfig(prebuilt_voice_config=genai_types.PrebuiltVoiceConfig(voice_name="Kore"))
+    return genai_types.GenerateContentConfig(
+        response_modalities=["AUDIO"], speech_config=genai_types.SpeechConfig(voice_config=voice), **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "mime"),
+    [("gemini-3.8-flash-tts", "audio/wav"), ("gemini-2.5-flash-preview-tts", "audio/L16;codec=pcm;rate=24000")],
+)
+async def test_gemini_speaks(gemini: genai.Client, model: str, mime: str) -> None:
+    answer = await asyncio.to_thread(
+        gemini.models.generate_content, model=model, contents="São dois reais, tá bom?", config=spoken_config()
+    )
+
+    assert answer.parts is not None
+    sound = answer.parts[0].inline_data
+    assert sound is not None
+    assert sound.data is not None
+    assert sound.mime_type == mime
+    if mime == "audio/wav":
+        with wave.open(io.BytesIO(sound.data)) as heard:
+            assert (heard.getnchannels(), heard.getsampwidth(), heard.getframerate()) == (1, 2, 24_000)
+            assert heard.getnframes() == pytest.approx(24_000 * 23 / 15, abs=100)
+    else:
+        assert len(sound.data) == pytest.approx(2 * 24_000 * 23 / 15, abs=200)
+    assert answer.usage_metadata is not None
+    assert answer.usage_metadata.candidates_tokens_details is not None
+    assert answer.usage_metadata.candidates_tokens_details[0].modality == "AUDIO"
+
+
+async def test_geminis_newer_voices_take_a_style_and_no_temperature(
+    gemini: genai.Client, control: fake_speech.Control
+) -> None:
+    part = genai_types.Part(text="oi", speech_metadata=genai_types.SpeechMetadata(style="calm"))
+    await asyncio.to_thread(
+        gemini.models.generate_content, model="gemini-3.8-flash-tts", contents=[part], config=spoken_config()
+    )
+    assert control.requests[-1].body["contents"][0]["parts"] == [{"text": "oi", "speechMetadata": {"style": "calm"}}]
+    for model, config in (
+        ("gemini-3.8-flash-tts", spoken_config(temperature=0)),
+        ("gemini-3.1-flash-tts-preview", spoken_config()),
+    ):
+        with pytest.raises(genai_errors.ClientError):
+            await asyncio.to_thread(gemini.models.generate_content, model=model, contents=[part], config=config)
 
 
 async def test_the_rest_is_the_model_doubles(client: openai.AsyncOpenAI, gemini: genai.Client) -> None:

@@ -1,7 +1,7 @@
 """Voice notes written down, and answers spoken as voice notes.
 
 ``transcribe`` asks an OpenAI-compatible server (``/audio/transcriptions``), Gemini (``generateContent``), or what a
-plug-in brings (``prosa.hookspecs.transcribers``); ``speak`` asks an OpenAI-compatible server (``/audio/speech``).
+plug-in brings (``prosa.hookspecs.transcribers``); ``speak`` asks an OpenAI-compatible server (``/audio/speech``) or Gemini.
 Addresses and keys are those of ``agents.llm``. Neither repeats a request, and neither logs a word of what was said.
 """
 
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from prosa import plugins
-from prosa.agents import audio, llm, voice_wire
+from prosa.agents import audio, llm, opus, voice_wire
 from prosa.agents.guidelines import language
 from prosa.agents.memory import plain
-from prosa.contracts import Usage
+from prosa.contracts import Json, Usage
 from prosa.errors import BadInput, ConfigurationError, PermanentError, TooLarge
 
 logger = logging.getLogger(__name__)
@@ -31,9 +31,14 @@ MAX_INLINE_BYTES: Final = 14 * 1024 * 1024
 MAX_SPOKEN: Final = 4_096
 """Characters of one spoken text (OpenAI's ``input``)."""
 DEFAULT_VOICE: Final = "alloy"
+DEFAULT_GEMINI_VOICE: Final = "Kore"
 VOICE_NOTE: Final = "audio/ogg; codecs=opus"
 """The MIME type under which WhatsApp shows a voice note."""
 
+_OPENAI_VOICES: Final = frozenset(
+    {"alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"}
+)
+"""What Gemini would refuse; a business that named one keeps its voice notes when the model is changed."""
 _HEARD_BY_OPENAI: Final = {
     "audio/ogg": "ogg",
     "audio/mpeg": "mp3",
@@ -44,6 +49,7 @@ _HEARD_BY_OPENAI: Final = {
     "audio/flac": "flac",
 }
 """Type → the file name's ending, by which the server tells the format."""
+_RAW: Final = frozenset({"audio/l16", "audio/pcm"})
 _HEARD_BY_GEMINI: Final = frozenset({"audio/ogg", "audio/mpeg", "audio/wav", "audio/flac", "audio/aac", "audio/mp4"})
 
 
@@ -66,11 +72,12 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A voice note: Opus in Ogg. ``seconds`` is None when the file does not tell."""
+    """A voice note: Opus in Ogg. ``seconds`` is None when the file does not tell, ``usage`` when the server does not."""
 
     data: bytes
     mime: str = VOICE_NOTE
     seconds: float | None = None
+    usage: Usage | None = None
 
 
 class Transcriber(Protocol):
@@ -119,13 +126,15 @@ async def speak(text: str, voice: str, locale: str, *, model: str, deadline: flo
     :raises TemporaryError, SlowDown, PermanentError, ConfigurationError: as :func:`transcribe`.
     """
     provider, name = _named(model, "PROSA_SPEECH_MODEL")
-    if provider != "openai":
-        raise ConfigurationError(f"{provider!r} does not speak.\nSet PROSA_SPEECH_MODEL to openai:NAME.")
+    if provider not in ("openai", "google"):
+        raise ConfigurationError(f"{provider!r} does not speak.\nSet PROSA_SPEECH_MODEL to openai:NAME or google:NAME.")
     said = plain(text).strip()
     if not said:
         raise BadInput("There is nothing to say.\nGive a text.")
     if len(said) > MAX_SPOKEN:
         raise TooLarge(f"{len(said)} characters are too long for one voice note.\nSend it as text.")
+    if provider == "google":
+        return await _gemini_speech(said, voice, locale, name, deadline)
     server = llm.server(provider)
     body = {"model": name, "input": said, "voice": voice or DEFAULT_VOICE, "response_format": "opus"}
     if name.startswith("gpt-"):  # tts-1 knows no instructions
@@ -142,7 +151,8 @@ async def speak(text: str, voice: str, locale: str, *, model: str, deadline: flo
 
 def cache_key(text: str, voice: str, locale: str, *, model: str) -> str:
     """The name (hex, 64 characters) under which a spoken text may be kept: the same words in the same voice."""
-    parts = (" ".join(plain(text).split()), voice or DEFAULT_VOICE, locale, model)
+    usual = DEFAULT_GEMINI_VOICE if model.startswith("google:") else DEFAULT_VOICE
+    parts = (" ".join(plain(text).split()), voice or usual, locale, model)
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
@@ -203,7 +213,7 @@ async def _gemini(data: bytes, mime: str, locale: str, model: str, deadline: flo
     # Base64 of some megabytes would hold up every other turn of this process.
     body = await asyncio.to_thread(voice_wire.gemini_body, data, mime, language(locale) if locale else "")
     try:
-        heard = await voice_wire.written_by_gemini(server, model, body, deadline)
+        heard = await voice_wire.asked_of_gemini(server, model, body, deadline)
     except voice_wire.Unreadable:
         return Transcript("", reason="damaged")
     usage = voice_wire.usage_of_gemini(heard.get("usageMetadata"), model, priced=not server.own)
@@ -212,6 +222,33 @@ async def _gemini(data: bytes, mime: str, locale: str, model: str, deadline: flo
         return Transcript("", usage=usage, reason="refused")
     text, tongue = said
     return Transcript(text, tongue, usage=usage)
+
+
+async def _gemini_speech(text: str, voice: str, locale: str, model: str, deadline: float) -> Spoken:
+    server = llm.server("google")
+    own = DEFAULT_GEMINI_VOICE if not voice or voice.lower() in _OPENAI_VOICES else voice
+    body = voice_wire.gemini_speech_body(model, text, own, _manner(locale))
+    try:
+        answer = await voice_wire.asked_of_gemini(server, model, body, deadline)
+    except voice_wire.Unreadable as error:  # no audio was sent, so this speaks of the request
+        raise PermanentError(str(error), code=error.code) from error
+    usage = voice_wire.usage_of_gemini(answer.get("usageMetadata"), model, priced=not server.own)
+    data = await asyncio.to_thread(_as_voice_note, answer)
+    return Spoken(data, seconds=audio.seconds(data), usage=usage)
+
+
+def _as_voice_note(answer: Json) -> bytes:
+    """Gemini's answer as Opus. Takes a moment."""
+    data, mime = voice_wire.spoken_by_gemini(answer)
+    if audio.is_opus(data):
+        return data
+    if audio.real_type(data) == "audio/wav":
+        return opus.voice_note(*opus.samples(data))
+    if mime.partition(";")[0].strip().lower() not in _RAW:
+        raise PermanentError(
+            f"The model's server answered {mime}, which is not known here.\nChoose another speech model."
+        )
+    return opus.voice_note(data, voice_wire.rate_of(mime))
 
 
 def _tongue(locale: str) -> str:

@@ -137,8 +137,8 @@ class Voicing:
         if await asyncio.to_thread(default_storage.exists, name):
             return name
         note = await speech.speak(said, voice, locale, model=model, deadline=conf.settings().speech_deadline)
-        # Servers do not tell what speech cost: a character counts as a token, its price is a person's to enter.
-        used = ledger.Entry(model, Usage(input_tokens=len(said), requests=1), "speech")
+        # OpenAI does not tell what speech cost: a character counts as a token, its price is a person's to enter.
+        used = ledger.Entry(model, note.usage or Usage(input_tokens=len(said), requests=1), "speech")
         async with self._pool.connection() as connection:
             await ledger.book(connection, business_id, standing.day, [used], conversation_id)
         return await asyncio.to_thread(default_storage.save, name, File(io.BytesIO(note.data), name=name))

@@ -1,14 +1,15 @@
-"""Doubles of hearing and speaking: OpenAI's ``/audio/transcriptions`` and ``/audio/speech``, Gemini with inline audio.
+"""Doubles of hearing and speaking: OpenAI's ``/audio/transcriptions`` and ``/audio/speech``, Gemini with audio in or out.
 
 ``app`` answers these and leaves everything else to ``fake_llm``, so that it can stand in its place.
 
 What it speaks is a real Ogg Opus file (silence of a plausible length) that carries its text as a comment; hearing
-such a file gives the text back. Of a recording of somebody else it "hears" a customer's usual question.
+such a file gives the text back. Of a recording of somebody else it "hears" a customer's usual question. Gemini's voice is
+a low hum of a plausible length: a WAV file, or raw samples from models before 3.8 (Google's "Migrate to Gemini 3.8 TTS").
 
 Misbehaviour is asked for as in ``fake_llm``: words in the model's name, in the header ``x-fake-llm``, or
 ``control.next("503")``. The words here: ``late-<n>ms``, ``401`` ``429`` ``500`` ``503``, ``quota``, ``drop``,
-``malformed``, ``corrupt`` (the audio cannot be read), ``silence`` (nothing was said), ``refuse`` (Gemini's safety),
-``mp3`` (speaks in a format nobody asked for).
+``malformed``, ``corrupt`` (the audio cannot be read), ``silence`` (nothing was said; Gemini: 200 without sound), ``refuse``
+(Gemini's safety), ``mp3`` (speaks in a format nobody asked for).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from prosa.errors import BadInput
 from prosa.simulator import fake_llm
 from prosa.simulator import fake_llm_gemini as gemini
 from prosa.simulator import fake_llm_openai as openai
+from prosa.simulator import fake_speech_gemini as voice
 from prosa.simulator.wire import (
     HANG_UP,
     MAX_BODY,
@@ -106,6 +108,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         body, replayed = await _kept(receive)
         if b"audio/" in body:
             await serve(scope, replayed, send, _gemini)
+        elif b'"AUDIO"' in body:
+            await serve(scope, replayed, send, _gemini_speech)
         else:
             await fake_llm.app(scope, replayed, send)
     else:
@@ -229,6 +233,38 @@ async def _gemini(request: Request) -> Response:
     usage["promptTokensDetails"] = [{"modality": "AUDIO", "tokenCount": spent}]
     usage["promptTokenCount"] += spent
     usage["totalTokenCount"] += spent
+    return json_response(answer)
+
+
+async def _gemini_speech(request: Request) -> Response:
+    match = _GEMINI.search(request.path)
+    model = match["model"] if match else ""
+    try:
+        body = request.json()
+        asked = gemini.prompt(body)
+        text = voice.to_speak(body, model)
+    except BadInput as wrong:
+        return json_response(gemini.error(400, str(wrong).splitlines()[0]), 400)
+    control.requests.append(Recorded(request.path, body))
+    words = await _late(model, request)
+    if spoilt := _spoilt(words, gemini.error):
+        return spoilt
+    if "refuse" in words:
+        return json_response({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "modelVersion": model})
+    sound, mime = voice.spoken(model, text)
+    if "mp3" in words:
+        sound, mime = b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(64), "audio/mpeg"
+    answer = gemini.generated(model, text, asked, next(_serials))
+    part = {"inlineData": {"mimeType": mime, "data": base64.b64encode(sound).decode()}}
+    answer["candidates"][0]["content"]["parts"] = [part]
+    if "silence" in words:
+        answer["candidates"] = [{"content": {}, "finishReason": "OTHER", "index": 0}]
+    spent = voice.tokens(text)
+    usage = answer["usageMetadata"]
+    usage["candidatesTokenCount"] = spent
+    usage["candidatesTokensDetails"] = [{"modality": "AUDIO", "tokenCount": spent}]
+    usage["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": usage["promptTokenCount"]}]
+    usage["totalTokenCount"] = usage["promptTokenCount"] + spent
     return json_response(answer)
 
 
