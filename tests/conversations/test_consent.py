@@ -65,6 +65,45 @@ def test_a_button_speaks_for_its_own_action_at_any_time():
     assert decide("k", [Said(1, "Sim", f"{CONFIRM}k"), Said(2, "não")], asked_last=True) == "unclear"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "espera",
+        "pera aí!",
+        "perdão, toquei errado",
+        "na verdade não sei",
+        "cancela",
+        "wait",
+        "espere un momento",
+        "oops",
+    ],
+)
+def test_words_beside_a_tap_may_take_it_back(text: str):
+    tap = Said(1, "Sim, confirmo", f"{CONFIRM}k")
+    assert decide("k", [tap, Said(2, text)], question="Confirma o reembolso?", asked_last=True) == "unclear"
+    assert decide("k", [tap, Said(2, "obrigada!")], asked_last=True) == "yes"
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "says"),
+    [
+        ("Confirma o cancelamento do pedido 48210?", "sim, pedido 48219", "unclear"),
+        ("Confirma o cancelamento do pedido 48210?", "sim, o pedido 4821", "unclear"),
+        ("Confirma o cancelamento do pedido 48210?", "sim, o pedido 48210", "yes"),
+        ("Cancelo o pedido A-48210?", "sim, A-48210", "yes"),
+        ("Reembolsar R$ 1.250,00 no cartão?", "sim, 250,00", "unclear"),
+        ("Reembolsar R$ 1.250,00 no cartão?", "sim, R$ 1.250,00", "yes"),
+        ("Remarcar para as dezesseis horas?", "sim, dezessete horas", "unclear"),
+        ("Remarcar para as dezesseis horas?", "sim, dezesseis horas", "yes"),
+        ("Remarcar para quarta às 15h?", "sim, quarenta", "unclear"),
+        ("Remarcar para quarta às 15h?", "sim, quarta às 15h", "yes"),
+        ("Move it to Tuesday at 3 pm?", "yes, thursday", "unclear"),
+    ],
+)
+def test_a_yes_to_another_number_or_day_is_no_yes(question: str, text: str, says: str):
+    assert read(text, question) == says
+
+
 def test_every_message_must_agree():
     assert decide("k", [Said(1, "sim"), Said(2, "mas só amanhã")], asked_last=True) == "unclear"
     assert decide("k", [Said(1, "sim"), Said(2, "sim")], asked_last=True) == "yes"

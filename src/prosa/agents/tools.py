@@ -177,7 +177,11 @@ class Toolbox:
         self._wrong += 1
         self._note(part, None, 0.0, problem, ok=False)
         return ToolReturnPart(
-            part.tool_name, memory.fenced(problem), part.tool_call_id, outcome="retried", retry=RetryInfo("validation_error")
+            part.tool_name,
+            memory.fenced(problem),
+            part.tool_call_id,
+            outcome="retried",
+            retry=RetryInfo("validation_error"),
         )
 
     def _refused(self, part: ToolCallPart, text: str) -> ToolReturnPart:
