@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from prosa.business.models import Business
-from prosa.knowledge import index, source_pages
+from prosa.knowledge import index, source_forms
 from prosa.knowledge.learned import Gap, Suggestion
 from prosa.knowledge.models import ApprovedAnswer, Document, Item, Source
 
@@ -53,7 +53,7 @@ def test_an_empty_house_says_what_to_do(admin_client, business):
         assert "Nothing yet" in admin_client.get(address(f"{name}_changelist")).content.decode()
     assert "The assistant has read nothing yet" in admin_client.get(address("document_ask")).content.decode()
     page = admin_client.get(address("source_add")).content.decode()
-    assert all(f"?kind={kind}" in page for kind in source_pages.FORMS)
+    assert all(f"?kind={kind}" in page for kind in source_forms.FORMS)
 
 
 def test_several_files_are_several_sources_of_the_only_business(admin_client, business):
@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_the_form(admin_client, busines
 
 
 def test_a_file_too_big_is_refused_in_the_form(admin_client, business, monkeypatch):
-    monkeypatch.setattr(source_pages, "MOST_BYTES", 3)
+    monkeypatch.setattr(source_forms, "MOST_BYTES", 3)
     data = {"business": business.pk, "chosen": SimpleUploadedFile("a.txt", b"quatro")}
     assert "is bigger than" in admin_client.post(address("source_add") + "?kind=upload", data).content.decode()
 
@@ -311,13 +311,13 @@ def test_who_may_only_look_decides_nothing(staff, business):
 
 def test_a_new_period_takes_nothing_from_a_worker_at_work(admin_client, business, monkeypatch):
     source = Source.objects.create(business=business, kind="text", name="T", status="running", config={"text": "x"})
-    valid = source_pages.PeriodForm.is_valid
+    valid = source_forms.PeriodForm.is_valid
 
     def meanwhile(form):
         Source.objects.filter(pk=source.pk).update(status="done", done=5)
         return valid(form)
 
-    monkeypatch.setattr(source_pages.PeriodForm, "is_valid", meanwhile)
+    monkeypatch.setattr(source_forms.PeriodForm, "is_valid", meanwhile)
     admin_client.post(address("source_change", source.pk), {"active": "on", "every_minutes": "60"})
     source.refresh_from_db()
     assert (source.every_minutes, source.status, source.done) == (60, "done", 5)

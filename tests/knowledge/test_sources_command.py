@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from prosa import conf, postgres
 from prosa.business.models import Business
-from prosa.cli import app
+from prosa.cli import app, sources
 from prosa.errors import ConfigurationError
 from prosa.knowledge import checks
 from prosa.knowledge.models import ApprovedAnswer, Document, Source
@@ -59,6 +59,39 @@ def test_a_file_added_again_takes_the_old_ones_place(tmp_path: Path):
     assert "0 added, 1 changed" in run("add", page)
     assert Source.objects.get().file.name != before.name
     assert not before.storage.exists(before.name)
+
+
+def test_a_file_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "frete.md").write_text("# Frete\n\nO frete custa R$ 10.")
+    assert "1 added" in run("add", "~/frete.md")
+
+
+def test_two_of_one_name_are_refused_and_nothing_is_added(tmp_path: Path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "frete.md").write_text("# Frete\n\nO frete custa R$ 10.")
+    with pytest.raises(ConfigurationError, match=r"'frete\.md'"):
+        run("add", tmp_path / "a" / "frete.md", tmp_path / "b" / "frete.md")
+    assert not Source.objects.exists()
+
+
+def test_adding_again_takes_nothing_from_a_worker_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    page = tmp_path / "frete.md"
+    page.write_text("# Frete\n\nO frete custa R$ 10.")
+    run("add", page)
+    looked_at = sources._looked_at
+
+    def meanwhile(*given: object) -> Source:
+        found = looked_at(*given)
+        Source.objects.update(done=5, run=9)
+        return found
+
+    monkeypatch.setattr(sources, "_looked_at", meanwhile)
+    monkeypatch.setattr(sources, "_synchronise", lambda _known: True)
+    run("add", page, "--every", 60)
+    found = Source.objects.get()
+    assert (found.every_minutes, found.done, found.run) == (60, 5, 9)
 
 
 def test_a_folder_is_added_listed_and_synchronised(tmp_path: Path):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
 from django.core.files import File
+from django.db import transaction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
@@ -20,6 +21,7 @@ from prosa.cli.knowledge import business_named, embedded
 from prosa.errors import ConfigurationError
 from prosa.http import Client
 from prosa.knowledge import sync as syncing
+from prosa.knowledge import uploads
 from prosa.knowledge.loaders import SUFFIXES
 from prosa.knowledge.models import Source
 from prosa.knowledge.triggers import ANSWERS
@@ -45,16 +47,20 @@ def add(given: Sequence[str], slug: str | None, every: int | None, name: str | N
     known = [_looked_at(business, each, name) for each in given]
     if answers:
         known.append(_free(business, ANSWERS, name or "Approved answers", {}))
+    names = [source.name for source in known]
+    if twice := next((each for each in names if names.count(each) > 1), ""):
+        raise ConfigurationError(
+            f"Two of them would be named {twice!r}.\nAdd them one by one, with --name; nothing was added."
+        )
     for source, each in zip(known, [*given, *([""] if answers else [])], strict=True):
         source.every_minutes = every if every is not None else source.every_minutes
-        if source.kind == "upload":
-            path = Path(each)
-            with path.open("rb") as file:
-                before = source.file.name
-                source.file.save(path.name, File(file), save=False)
-            if before:
-                source.file.storage.delete(before)
-        source.save()
+        with transaction.atomic():
+            # Of one that is known only what was said now: a worker may be counting in the same row.
+            source.save(update_fields=["allowed", "every_minutes"] if source.pk else None)
+            if source.kind == uploads.KIND:
+                path = Path(each).expanduser()
+                with path.open("rb") as file:
+                    uploads.keep(source, path.name, File(file))
     return _synchronise(known)
 
 
@@ -143,7 +149,7 @@ def _looked_at(business: Business, given: str, name: str | None) -> Source:
         path.open("rb").close()
     except OSError as error:
         raise ConfigurationError(f"{given} cannot be read: {error.strerror}.\nNothing was added.") from error
-    return _free(business, "upload", name or path.name, {"filename": path.name})
+    return _free(business, uploads.KIND, name or path.name, {"filename": path.name})
 
 
 def _free(business: Business, kind: str, name: str, config: dict[str, str]) -> Source:
