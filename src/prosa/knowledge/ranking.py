@@ -1,7 +1,9 @@
 """Which chunks fit a question, and how well: BM25 over stems and character 4-grams, in two steps.
 
-First the terms of the question that say most for their number of chunks are walked through the index, as many as lead to
-:data:`BUDGET` chunks, and the :data:`CANDIDATES` that hold the most of their weight are kept; then these alone are scored exactly, with every term.
+First the index is walked by the terms of the question, and by pairs of its words, that say most for their number of chunks,
+as many as :data:`BUDGET` allows, and the :data:`CANDIDATES` that hold the most of their weight are kept; then these alone are
+scored exactly, with every term. Two words that are each in a fifth of all chunks are together in few, and the index finds
+those without a look at the others: pairs reach what single words would be too dear for.
 A word that no chunk of the business holds is taken for mistyped: the words one slip of the finger away from it that some
 chunk holds stand beside it, and its grams weigh more. The vocabulary is kept as numbers only, so the slips are made from
 the question's word, five hundred or so, and looked up together.
@@ -15,6 +17,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import log, tanh
 from sys import byteorder
 
@@ -22,9 +25,11 @@ from prosa import sql
 from prosa.knowledge import analysis
 from prosa.postgres.connections import Connection
 
-BUDGET = 12_000
-"""Index entries that the first step may touch; the first term is always walked. Measured at 100,000 chunks (``benchmarks/search``):
-nDCG@10 .95 with 8,000, .975 with 12,000; in order of rarity alone .93 and .95."""
+BUDGET = 7_000
+"""Chunks that the first step may look at; the first walk is always made. Measured at 100,000 chunks (``benchmarks/search``), by
+the ten best that are found of those every term would find: .83, and .72 by 12,000 without pairs. nDCG@10 .995 and .985."""
+SKIPPED = 100
+"""Entries of the index that are passed over in the time of looking at one chunk, as a walk by two words does with what only one of them holds."""
 CANDIDATES = 100
 BACKGROUND = 50
 K1 = 1.2
@@ -57,15 +62,31 @@ class Ranked:
 
 @dataclass(slots=True)
 class Question:
-    """What is asked, weighed by a business's vocabulary: ``weights`` of the terms it knows, ``most`` a chunk of mean length with all once."""
+    """What is asked, weighed by a business's vocabulary: ``weights`` of the terms it knows, ``most`` a chunk of mean length with all once.
+
+    ``counts`` says in how many of the business's ``chunks`` each of them is; ``words`` are the stems of each word of the
+    question, or of those it may have meant.
+    """
 
     weights: dict[int, float]
     most: float
     length: float
     counts: dict[int, int]
+    chunks: int
+    words: list[list[int]]
 
 
-NOTHING = Question({}, 1.0, 1.0, {})
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Along the chunks that hold both terms, which may be one and the same. ``cost`` in chunks looked at."""
+
+    term: int
+    other: int
+    weight: float
+    cost: float
+
+
+NOTHING = Question({}, 1.0, 1.0, {}, 0, [])
 """What is asked when a business knows none of the words."""
 
 
@@ -94,7 +115,8 @@ async def weigh(connection: Connection, business_id: int, text: str) -> Question
     chunks, length = extent
     known = near | counts
     weights, most = _weights([word.terms for word in words], known, corrected, chunks)
-    return Question(weights, most, length / chunks, {term: known[term] for term in weights})
+    meant = [[term for term in (word.terms[0], *corrected.get(word.terms[0], ())) if term in weights] for word in words]
+    return Question(weights, most, length / chunks, {term: known[term] for term in weights}, chunks, meant)
 
 
 async def rank(connection: Connection, business_id: int, asked: Question, also: Sequence[int] = ()) -> list[Ranked]:
@@ -102,8 +124,7 @@ async def rank(connection: Connection, business_id: int, asked: Question, also: 
 
     ``also`` are chunks found otherwise, which are scored beside them.
     """
-    rarest = _rarest(asked.weights, asked.counts)
-    return await _scored(connection, business_id, asked, rarest, also)
+    return await _scored(connection, business_id, asked, _walks(asked), also)
 
 
 async def score(connection: Connection, business_id: int, asked: Question, chunks: Sequence[int]) -> list[Ranked]:
@@ -112,15 +133,16 @@ async def score(connection: Connection, business_id: int, asked: Question, chunk
 
 
 async def _scored(
-    connection: Connection, business_id: int, asked: Question, walked: Sequence[int], also: Sequence[int]
+    connection: Connection, business_id: int, asked: Question, walks: Sequence[_Walk], also: Sequence[int]
 ) -> list[Ranked]:
     cursor = connection.cursor(binary=True)
     await cursor.execute(
         queries.candidates,
         {
             "business_id": business_id,
-            "terms": sql.Ints(walked),
-            "weights": sql.Floats([asked.weights[term] for term in walked]),
+            "terms": sql.Ints([walk.term for walk in walks]),
+            "others": sql.Ints([walk.other for walk in walks]),
+            "weights": sql.Floats([walk.weight for walk in walks]),
             "limit": CANDIDATES,
             "also": sql.Longs(list(also)),
         },
@@ -169,16 +191,39 @@ def _weights(
     return weights, most
 
 
-def _rarest(weights: Mapping[int, float], known: Mapping[int, int]) -> list[int]:
-    """The terms to walk: those of most weight for each chunk first, until they lead to more chunks than the budget allows."""
-    chosen: list[int] = []
-    budget = BUDGET
-    for term in sorted(weights, key=lambda each: (known[each] / weights[each], each)):
-        budget -= known[term]
-        if chosen and budget < 0:
+def _walks(asked: Question) -> list[_Walk]:
+    """The walks of most weight for their cost, as many as the budget allows; every term's when it allows all of them."""
+    walks = [_Walk(term, term, weight, asked.counts[term]) for term, weight in asked.weights.items()]
+    if sum(walk.cost for walk in walks) <= BUDGET:
+        return walks
+    pairs = {
+        (min(one, other), max(one, other))
+        for some, more in combinations(asked.words, 2)
+        for one in some
+        for other in more
+        if one != other
+    }
+    walks += [_pair(asked, one, other) for one, other in pairs]
+    chosen: list[_Walk] = []
+    alone: set[int] = set()
+    left: float = BUDGET
+    for walk in sorted(walks, key=lambda each: (each.cost / each.weight, each.term, each.other)):
+        if walk.term in alone or walk.other in alone:
+            continue  # its chunks are found already
+        left -= walk.cost
+        if chosen and left < 0:
             break
-        chosen.append(term)
+        chosen.append(walk)
+        if walk.term == walk.other:
+            alone.add(walk.term)
     return chosen
+
+
+def _pair(asked: Question, one: int, other: int) -> _Walk:
+    """Of two words, as if neither had to do with the other."""
+    some, more = asked.counts[one], asked.counts[other]
+    cost = some * more / asked.chunks + (some + more) / SKIPPED
+    return _Walk(one, other, asked.weights[one] + asked.weights[other], cost)
 
 
 def _score(weights: Mapping[int, float], packed: bytes, counts: bytes, length: float) -> float:
