@@ -58,8 +58,10 @@ def is_opus(data: bytes) -> bool:
 def seconds(data: bytes) -> float | None:
     """How long an Ogg Opus file lasts, by its last page; None for anything else, and for one that has no end."""
     head = data.find(b"OpusHead", 0, 128)
+    if not data.startswith(b"OggS") or head < 0:
+        return None
     last = data.rfind(b"OggS")
-    if not data.startswith(b"OggS") or head < 0 or last <= 0 or len(data) < max(last + 14, head + 12):
+    if last <= 0 or len(data) < max(last + 14, head + 12):
         return None
     skipped = int.from_bytes(data[head + 10 : head + 12], "little")
     granule = int.from_bytes(data[last + 6 : last + 14], "little", signed=True)

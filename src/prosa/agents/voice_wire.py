@@ -8,6 +8,7 @@ are run against the doubles that these requests are tested on.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import re
 from base64 import b64decode, b64encode
@@ -68,7 +69,8 @@ async def written_by_openai(
     form = aiohttp.FormData()
     for field, value in fields.items():
         form.add_field(field, value)
-    form.add_field("file", data, filename=name, content_type=mime)
+    # As a file it leaves piece by piece; bytes would hold up every other turn of this process.
+    form.add_field("file", io.BytesIO(data), filename=name, content_type=mime)
     headers = {"Authorization": f"Bearer {server.key}", "Accept": "application/json"}
     url = f"{server.address}/audio/transcriptions"
     return _object(await _posted(server, url, deadline, data=form, headers=headers))

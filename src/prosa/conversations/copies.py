@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from django.core.files import File
 from django.core.files.storage import default_storage
 from django.http import Http404
 
 from prosa.agents import playable
+from prosa.conversations import kept
 from prosa.conversations.models import Attachment
 from prosa.errors import ProsaError
 
@@ -38,4 +38,4 @@ def _made(source: Path, name: str) -> str:
         made = Path(folder) / "copy.mp3"
         playable.playable(source, made)
         with made.open("rb") as stream:
-            return default_storage.save(name, File(stream, name=name))
+            return kept.keep(name, stream)

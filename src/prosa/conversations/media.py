@@ -156,12 +156,16 @@ class MediaLane:
 
 async def _receive(media: Media, spool: BinaryIO, limit: int) -> tuple[int, bytes]:
     digest, size = hashlib.sha256(), 0
+
+    def take(chunk: bytes) -> None:
+        digest.update(chunk)
+        spool.write(chunk)
+
     async for chunk in media.chunks:
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"The file is larger than {limit} bytes.")
-        digest.update(chunk)
-        await asyncio.to_thread(spool.write, chunk)
+        await asyncio.to_thread(take, chunk)
     return size, digest.digest()
 
 

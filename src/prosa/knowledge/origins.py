@@ -57,8 +57,9 @@ class Raw:
     def checksum(self) -> str:
         """The version of our reading, and the SHA-256 of all that the passages are made from."""
         told = repr((self.name, self.mime, self.markdown, len(self.data)))
-        found = hashlib.sha256(told.encode("utf-8", "surrogatepass") + self.data).hexdigest()
-        return f"{_READ_BY}{found}"[:64]
+        found = hashlib.sha256(told.encode("utf-8", "surrogatepass"))
+        found.update(self.data)
+        return f"{_READ_BY}{found.hexdigest()}"[:64]
 
 
 class Gone(PermanentError):

@@ -202,8 +202,9 @@ class _Work:
         before = item.raw if item.document_id is not None or (item.error and not item.passing) else ""
         try:
             raw = await origin.fetch(item)
-            if raw is not None and raw.checksum != before:
-                item.raw = raw.checksum
+            checksum = await _checksum(raw) if raw is not None else ""
+            if raw is not None and checksum != before:
+                item.raw = checksum
                 outcome.found = await self._entry(item, raw)
                 self.characters += sum(len(piece.text) for piece in outcome.found.pieces)
             # The same bytes that could not be read before cannot be read now.
@@ -250,6 +251,11 @@ class _Work:
             source_id=self.source.pk,
             dated_at=read.dated_at,
         )
+
+
+async def _checksum(raw: origins.Raw) -> str:
+    """A thread for each costs more than a small file, and a large one would hold up everything else."""
+    return await asyncio.to_thread(lambda: raw.checksum) if len(raw.data) > origins.SMALL else raw.checksum
 
 
 def _defer(source_id: int) -> None:
