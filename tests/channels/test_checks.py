@@ -18,8 +18,8 @@ def business(db):
 
 @pytest.fixture(autouse=True)
 def public_url(monkeypatch):
-    def set_to(url):
-        made = conf.Settings(public_url=url, secret_key="x" * 40)
+    def set_to(url, **more):
+        made = conf.Settings(public_url=url, secret_key="x" * 40, **more)
         monkeypatch.setattr(checks, "settings", lambda: made)
 
     set_to("https://bot.example")
@@ -71,3 +71,16 @@ def test_webhooks_need_https(business, public_url, url):
     inbox(business)
     inbox(business, kind="rest", slug="api", credentials={})
     assert found() == [("warning", "inbox shop"), ("ok", "inbox api")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "told"),
+    [("twilio", "", True), ("twilio", "https://bot.example", False), ("whatsapp_cloud", "", False)],
+)
+def test_who_fetches_voice_notes_needs_an_address(business, public_url, kind, url, told):
+    credentials = WHATSAPP | {"account_sid": "AC1", "auth_token": "t", "number": "+551130000000"}
+    inbox(business, kind=kind, credentials=credentials)
+    public_url(url, speech_model="openai:gpt-4o-mini-tts")
+    assert any("voice notes" in finding.text for finding in checks.doctor_checks()) is told
+    public_url(url)
+    assert not any("voice notes" in finding.text for finding in checks.doctor_checks())

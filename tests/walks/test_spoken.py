@@ -76,6 +76,26 @@ async def test_on_request_the_answer_is_a_voice_note(
     ]
 
 
+async def test_gemini_speaks_as_well(
+    voice: fake_speech.Control, environment: Callable[..., None], house: House, bubbles: list[OutboundMessage]
+):
+    environment(PROSA_SPEECH_MODEL="google:gemini-3.8-flash-lite-tts")
+    house.mind.answer = a_price
+    await house.work()
+    await house.post(said(ASK, "1"))
+    await house.until(lambda: house.carrier.sent)
+    await house.quiet()
+    (only,) = bubbles
+    assert only.kind == "audio"
+    assert audio.is_opus(await asyncio.to_thread(Path(only.media_path).read_bytes))
+    asked = voice.requests[-1].body["contents"][0]["parts"][0]
+    assert asked["text"] == "Custa cinquenta e nove reais e noventa centavos à vista."
+    assert house.sends() == [(PRICE, "sent")]
+    ((purpose, model, spoken_tokens),) = house.rows("select purpose, model, output_tokens from prosa_costs_usageday")
+    assert (purpose, model) == ("speech", "google:gemini-3.8-flash-lite-tts")
+    assert spoken_tokens > 0
+
+
 async def test_without_being_asked_it_writes_and_by_rule_it_speaks(
     voice: fake_speech.Control, house: House, bubbles: list[OutboundMessage]
 ):

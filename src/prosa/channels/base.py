@@ -62,6 +62,8 @@ class Provider(ABC):
     """Messages per second one inbox may send; 0 = no limit known."""
     voice_notes: ClassVar[bool] = False
     """True when a bubble of kind ``audio`` with a local file arrives as a voice note."""
+    fetches_files: ClassVar[bool] = False
+    """True when a file to send needs an address (``Attachment.url``) from which the provider fetches it."""
     proves_number: ClassVar[bool] = False
     """True when a customer's phone number is the channel's own word, not the customer's."""
     tracks: ClassVar[bool] = False

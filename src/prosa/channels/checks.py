@@ -57,6 +57,13 @@ def _problems(inbox: Inbox, provider: Provider | None) -> Iterator[Finding]:
             "error", subject, f"It cannot send{since}: {first}", "Correct the cause, then test the inbox in the admin."
         )
     public = settings().public_url
+    if provider.voice_notes and provider.fetches_files and settings().speech_model and not public:
+        yield Finding(
+            "warning",
+            subject,
+            f"{provider.label} fetches voice notes from a public address, and none is set: replies go out as text.",
+            "Set PROSA_PUBLIC_URL.",
+        )
     if provider.credentials and not public.startswith("https://"):
         level = "info" if settings().development else "warning"
         known = f"PROSA_PUBLIC_URL is {public}" if public else "PROSA_PUBLIC_URL is not set"

@@ -167,10 +167,10 @@ WITH r AS MATERIALIZED (
       AND coalesce(array_position(%(ranks)s::text[], m.status), 0) < array_position(%(ranks)s::text[], r.status)
     RETURNING m.id, m.conversation_id, m.business_id, m.status, m.error_code, m.error, m.author, m.inbox_id, m.kind, m.text, m.payload, m.epoch, m.turn_id
 ), again AS (
-    -- A voice note of ours that Meta took and then could not use goes out as text: a new bubble, so that it happens once.
+    -- A voice note of ours that Meta or Twilio took and then could not use goes out as text: a new bubble, so that it happens once.
     INSERT INTO prosa_conversations_message (conversation_id, business_id, inbox_id, direction, author, kind, text, status, epoch, turn_id)
     SELECT conversation_id, business_id, inbox_id, 'out', author, 'text', text, 'queued', epoch, turn_id
-    FROM moved WHERE status = 'failed' AND kind = 'audio' AND error_code IN ('131051', '131052', '131053') AND payload ? 'speak'
+    FROM moved WHERE status = 'failed' AND kind = 'audio' AND error_code IN ('131051', '131052', '131053', '11200', '12300', '63005', '63019', '63021') AND payload ? 'speak'
     RETURNING conversation_id
 ), priced AS (
     UPDATE prosa_conversations_message m SET pricing = r.pricing

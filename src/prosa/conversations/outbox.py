@@ -25,7 +25,7 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.channels.inboxes import queries as inbox_queries
 from prosa.contracts import Attachment, InboxConfig, OutboundMessage, Sent
-from prosa.conversations import intents, voicing
+from prosa.conversations import intents, links, voicing
 from prosa.conversations.begin import address
 from prosa.conversations.dispatch import Claim, Release, backoff
 from prosa.conversations.inbound import TRACKER
@@ -117,6 +117,7 @@ class Outbox:
             if voicing.is_spoken(outgoing.message):
                 message = await self._voicing.prepare(outgoing.id, claim.conversation_id, outgoing.message)
                 outgoing = replace(outgoing, message=message)
+            outgoing = replace(outgoing, message=links.addressed(inbox, outgoing.id, outgoing.message))
             with telemetry.span("send", message=outgoing.id, channel=inbox.kind):
                 release = await self._leave(inbox, rows[0][11], claim.conversation_id, outgoing)
             if release is not None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from prosa.conversations import copilot_api  # noqa: F401  it adds to api
+from prosa.conversations import (
+    copilot_api,  # noqa: F401  it adds to api
+    links,
+)
 from prosa.conversations.api import api, nothing_here, seller
 from prosa.conversations.views import webhook
 
@@ -14,4 +17,5 @@ urlpatterns = [
     path("api/v1/", api.urls),
     re_path(r"^api/v1/.*$", nothing_here),
     path("seller/", seller.urls),
+    path("files/<str:token>", links.shown),
 ]

@@ -54,6 +54,8 @@ class Twilio(Provider):
     window = timedelta(hours=24)
     pace = (6.0, 45)  # WhatsApp's own, whoever is in between
     number_rate = 80.0
+    voice_notes = True
+    fetches_files = True
     ok_type = "text/xml"
     ok_body = b'<?xml version="1.0" encoding="UTF-8"?><Response></Response>'
 
@@ -168,13 +170,17 @@ class Twilio(Provider):
     async def find_sent(
         self, client: Client, inbox: InboxConfig, message: OutboundMessage, since: datetime
     ) -> Receipt | None:
-        """A message with the same words to the same person, made since then."""
-        words = body.content(message).get("Body", "")
+        """A message with the same words to the same person, made since then; of a voice note, any file without words."""
+        words, file = body.words(message), message.kind in form.MEDIA_KINDS
         earliest = since - timedelta(seconds=2)  # Twilio tells whole seconds
         query = {"From": self._number(inbox), "To": body.recipient(message.to)}
         for row in await Api(client, inbox).messages(query, pages=1):
             status, made = string(row.get("status")), _date(row.get("date_created"))
-            if made < earliest or string(row.get("body")) != words:
+            if (
+                made < earliest
+                or string(row.get("body")) != words
+                or file != (string(row.get("num_media")) not in ("", "0"))
+            ):
                 continue
             if status in form.STATUSES or status in form.ON_ITS_WAY:
                 shown = status if status in form.STATUSES else "sent"

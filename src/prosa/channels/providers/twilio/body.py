@@ -35,6 +35,13 @@ def recipient(to: Sequence[Identity]) -> str:
     raise PermanentError("This contact has neither a phone number nor a WhatsApp user id.\nWait until they write.")
 
 
+def words(message: OutboundMessage) -> str:
+    """What ``Body`` says; nothing for a voice note, whose words are heard."""
+    if message.kind in MEDIA_KINDS:
+        return "" if message.attachment and message.attachment.voice else shorten(message.text, TEXT_LIMIT)
+    return content(message).get("Body", "")
+
+
 def content(message: OutboundMessage) -> dict[str, str]:
     """The fields that depend on the kind. Twilio quotes no messages, so ``reply_to`` is left out.
 
@@ -57,7 +64,8 @@ def content(message: OutboundMessage) -> dict[str, str]:
             raise PermanentError(
                 f"Twilio fetches files by address, and this {message.kind} has none.\nGive it a public address."
             )
-        return {"MediaUrl": url, **({"Body": text} if text else {})}
+        said = words(message)
+        return {"MediaUrl": url, **({"Body": said} if said else {})}
     if message.kind in ("text", "buttons", "list", "cta"):
         extra = string(payload.get("url")) if message.kind == "cta" else "\n".join(_choices(payload))
         return {"Body": shorten("\n\n".join(part for part in (message.text, extra) if part), TEXT_LIMIT)}
