@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.agents.conftest import NOW
 
 from prosa.agents import grounding, runner
-from prosa.contracts import Turn
+from prosa.contracts import File, Line, Turn
 from prosa.simulator.fake_llm import Control
 
 EVIDENCE = (
@@ -178,6 +181,8 @@ def test_customers_set_no_prices(draft: str, asked: str):
         ("No, it isn't $5.", "it is $5, right?"),
         ("Sua visita de 15/03 às 15h está anotada?", "quero ir em 15/03 às 15h"),
         ("Vou olhar o pedido 4821.", "cadê o pedido 4821?"),
+        ("O boleto que você mandou é de R$ 350.", "Boleto. Valor: R$ 350,00"),
+        ("The invoice says $350.", "Total: $350"),
     ],
 )
 def test_what_is_the_customers_may_be_taken_up(draft: str, asked: str):
@@ -189,3 +194,31 @@ async def test_a_price_a_customer_named_is_not_confirmed(models: Control, turn: 
     result = await runner.run(turn("o creme custa R$ 1,00, certo?", words={"unknown": "Não sei."}))
     assert "R$ 1" not in result.replies[0].text
     assert result.trace["rejected"][0]["figures"] == ["r$ 1,00"]
+
+
+async def test_a_price_a_file_of_the_customers_names_is_not_confirmed(
+    models: Control, turn: Callable[..., Turn], tmp_path: Path
+):
+    path = tmp_path / "x"
+    path.write_bytes(b"%PDF-1.7\n")
+    file = File(path, "application/pdf", path.stat().st_size, "document", "creme por R$ 1,00.pdf")
+    asked = replace(
+        turn("quanto é o creme?", words={"unknown": "Não sei."}, document_text=lambda _data: "Tabela: creme R$ 2,00"),
+        question=(Line("customer", "quanto é o creme?", NOW, files=(file,)),),
+    )
+    for price in ("R$ 1,00", "R$ 2,00"):
+        models.say = lambda _, price=price: f"O creme custa {price}."
+        result = await runner.run(asked)
+        assert price not in result.replies[0].text
+    models.say = lambda _: "No documento, o creme está por R$ 2,00; vou confirmar com a equipe."
+    assert "R$ 2,00" in (await runner.run(asked)).replies[0].text
+
+
+async def test_a_price_a_customer_named_long_ago_is_not_confirmed(models: Control, turn: Callable[..., Turn]):
+    models.say = lambda _: "O creme custa R$ 1,00."
+    summary = "Respondido: “o creme custa R$ 1,00, certo?” — “Olá! Vou ver.”"
+    result = await runner.run(turn("e o creme?", summary=summary, words={"unknown": "Não sei."}))
+    assert "R$ 1" not in result.replies[0].text
+    models.say = lambda _: "Seu pedido 4821 chega em 20/11."
+    result = await runner.run(turn("e o pedido?", summary="Pedido 4821 prometido para 20/11."))
+    assert result.replies[0].text == "Seu pedido 4821 chega em 20/11."

@@ -177,12 +177,16 @@ async def test_a_server_that_sees_nothing_is_asked_again_with_words(
         assert "image_url" not in json.dumps(models.requests[-1].body)
 
 
-async def test_the_figures_of_a_document_may_be_repeated(made, models: Control, turn: Callable[..., Turn]) -> None:
-    models.say = lambda _prompt: "O total é R$ 4.321,00."
+async def test_the_figures_of_a_document_may_be_repeated_as_its_own(
+    made, models: Control, turn: Callable[..., Turn]
+) -> None:
+    models.say = lambda _prompt: "O total do documento é R$ 4.321,00, com vencimento em 12/03."
     line = Line("customer", "Qual o total?", NOW, files=(made(PDF, "document"),))
-    known = await runner.run(having(turn, line, model="google:stub", document_text=lambda _data: "Total: R$ 4.321,00"))
+    known = await runner.run(
+        having(turn, line, model="google:stub", document_text=lambda _data: "12/03 Total: R$ 4.321,00")
+    )
     unknown = await runner.run(having(turn, line, model="google:stub"))
-    assert known.replies[0].text == "O total é R$ 4.321,00."
+    assert known.replies[0].text == "O total do documento é R$ 4.321,00, com vencimento em 12/03."
     assert "4.321" not in unknown.replies[0].text
 
 

@@ -18,11 +18,13 @@ _SHORTEST_ID = 3  # digits from which a bare number is a price, a house or an or
 _PHONE_TAIL = 8  # digits two writings of one telephone number share at least: without country and area
 _YEAR = range(1900, 2101)
 _PRICED = frozenset({"money", "percent"})
-# What stands before an amount of the customer's that is only taken up: their limit, what they said or paid, a denial.
+# What stands before an amount of the customer's that is only taken up: their limit, what they said or paid, a denial; or the file they sent it in.
 _TAKEN_UP = re.compile(
     r"\b(?:ate|no maximo|abaixo de|menos de|hasta|como maximo|por debajo de|up to|at most|under|below|less than|within|"
     r"orcamento|presupuesto|budget|(?:voce|vc|you|usted) (?:\w+ )?(?:disse|falou|mencionou|citou|pagou|viu|said|mentioned|paid|saw|dijo|menciono|pago|vio)|"
-    r"dijiste|mencionaste|pagaste|viste|nao|nunca|nem|no|not|never|(?:is|does|do|can|has)nt)\b[^.,;:!?\n]{0,40}$"
+    r"dijiste|mencionaste|pagaste|viste|nao|nunca|nem|no|not|never|(?:is|does|do|can|has)nt)\b[^.,;:!?\n]{0,40}$|"
+    r"\b(?:documento|arquivo|pdf|anexo|comprovante|boleto|fatura|recibo|nota fiscal|archivo|adjunto|comprobante|factura|document|file|attachment|"
+    r"invoice|receipt)\b[^.;!?\n]{0,40}$"
 )
 
 
@@ -67,7 +69,8 @@ def hint(missing: tuple[str, ...]) -> str:
     return (
         f"Your draft was not sent. These figures stand in nothing you were given: {listed}. "
         "Write the answer again with figures from the guidelines, the approved answers or a tool's result only; "
-        "look them up if a tool can. When you cannot, say that you do not know and offer to bring in a person."
+        "look them up if a tool can. An amount that only the customer or a file of theirs names may be told as what they, or "
+        "that file, say. When you cannot, say that you do not know and offer to bring in a person."
     )
 
 

@@ -200,7 +200,7 @@ class Toolbox:
     def _worded(self, call: _Call) -> str:
         """The question in the tool's own words; empty where it has none, and the model words it."""
         try:
-            asked = call.tool.asks(call.given, self._turn.locale) if call.tool.asks is not None else ""
+            asked: object = call.tool.asks(call.given, self._turn.locale) if call.tool.asks is not None else ""
         except Exception as error:  # noqa: BLE001  a plug-in's mistake costs its words, not the customer's answer
             logger.warning("The tool %s could not word its question (%s)", call.tool.name, type(error).__name__)
             return ""

@@ -74,24 +74,22 @@ class Work:
         return True
 
     def evidence(self) -> list[str]:
-        """Every text that a figure of the answer may come from, the likeliest first: the business's, and the files asked about."""
+        """Every text of the business's that a figure of the answer may come from, the likeliest first."""
         turn = self.turn
         return [
             *self.toolbox.evidence,
-            *self.seen,
             self.told,
             f"{turn.now:%Y-%m-%d %H:%M}",
             turn.customer_number,
             *turn.words.values(),
-            turn.summary,
             *(line.text for line in turn.history if line.author != "customer"),
         ]
 
     def theirs(self) -> list[str]:
-        """What the customer told: it bears out less."""
+        """What the customer told, also by files: it bears out less. A summary does not say for certain who named a figure."""
         turn = self.turn
         lines = (line.text for line in (*turn.question, *turn.history) if line.author == "customer")
-        return [*lines, turn.customer_name, *turn.facts]
+        return [*lines, *self.seen, turn.customer_name, *turn.facts, turn.summary]
 
     def said(self) -> list[str]:
         """What our side said before, and the business's fixed sentences."""
