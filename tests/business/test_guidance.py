@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from prosa.business.guidance import Conflict, Rule, choose, compose, conflicts
+from prosa.business.guidance import Conflict, Near, Rule, choose, compose, conflicts
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ def nearness(**scores):
 
     def score(texts):
         asked.append(list(texts))
-        return [scores.get(text, 0.0) for text in texts]
+        return [Near(scores.get(text, 0.0), scores.get(text, 0.0)) for text in texts]
 
     score.asked = asked
     return score
@@ -133,10 +133,10 @@ def test_where_not_all_fit_the_nearest_stay_and_the_always_kept():
     ]
     near = nearness(b=0.4, e=0.9)
     made = choose(rules, NOW, "rest", 75, relevance=near)
-    assert [(one.rule.number, one.reason, one.score) for one in made if one.chosen] == [
+    assert [(one.rule.number, one.reason, one.near.score) for one in made if one.chosen] == [
         (3, "always", 0.0),
-        (5, "relevant", 0.9),
-        (2, "relevant", 0.4),
+        (5, "words", 0.9),
+        (2, "words", 0.4),
     ]
     assert {one.rule.number: one.reason for one in made if not one.chosen} == {1: "unrelated", 4: "channel"}
     assert near.asked == [["c", "a", "b", "e"]]
@@ -146,14 +146,14 @@ def test_where_not_all_fit_the_nearest_stay_and_the_always_kept():
 def test_room_that_is_left_goes_by_priority():
     rules = [Rule(1, "a", "x" * 60), Rule(2, "b", "x" * 60, priority=60), Rule(3, "c", "x" * 60)]
     made = choose(rules, NOW, "rest", 55, relevance=nearness(c=0.1))
-    assert [(one.rule.number, one.reason) for one in made if one.chosen] == [(3, "relevant"), (2, "fits")]
+    assert [(one.rule.number, one.reason) for one in made if one.chosen] == [(3, "words"), (2, "fits")]
 
 
 def test_of_two_that_exclude_each_other_the_nearer_is_told_alone():
     rules = [Rule(1, "a", "x" * 60, priority=90, excludes=(2,)), Rule(2, "b", "x" * 60), Rule(3, "c", "x" * 200)]
     made = choose(rules, NOW, "rest", 80, relevance=nearness(b=0.9))
     assert {one.rule.number: (one.reason, one.by) for one in made} == {
-        2: ("relevant", 0),
+        2: ("words", 0),
         1: ("excluded", 2),
         3: ("unrelated", 0),
     }

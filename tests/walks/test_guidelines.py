@@ -61,7 +61,7 @@ async def test_where_not_all_rules_fit_those_nearest_to_the_question_are_told(ho
     assert "diga que é grátis" in told
     assert "siga gentil" in told
     weighed = {rule["rule"]: rule for rule in house.one("select trace->'rules' from prosa_conversations_turn")}
-    assert weighed[1]["reason"] == "relevant"
+    assert weighed[1]["reason"] == "words"
     assert weighed[1]["score"] > 0
     assert weighed[2]["reason"] == "always"
     left_out = [number for number, rule in weighed.items() if rule["reason"] == "unrelated"]

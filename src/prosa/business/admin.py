@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import admin
+from django.db import connection
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
@@ -25,6 +26,12 @@ from prosa.business.specialists import SpecialistAdmin
 __all__ = ["BusinessAdmin", "GuidelineAdmin", "SpecialistAdmin"]
 
 
+def _in_database(zone: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = %s)", [zone])
+        return bool(cursor.fetchone()[0])
+
+
 class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
     """A business, with a time zone that exists."""
 
@@ -33,9 +40,9 @@ class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the 
         fields = "__all__"  # noqa: DJ007 -- the admin's fieldsets choose
 
     def clean_timezone(self) -> str:
-        """An IANA name."""
+        """An IANA name that Python and the database know: days are counted in both."""
         name: str = self.cleaned_data["timezone"].strip()
-        if name not in available_timezones():
+        if name not in available_timezones() or not _in_database(name):
             raise forms.ValidationError(
                 _("There is no time zone of this name. Write it as in America/Sao_Paulo or America/Bogota.")
             )

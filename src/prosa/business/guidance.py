@@ -18,8 +18,25 @@ from typing import Any
 RULE_TOKENS = 1500
 """What conditional rules may take of a prompt, in estimated tokens; those always kept may exceed it."""
 HEADING = "## When … then …"
-Relevance = Callable[[Sequence[str]], Sequence[float]]
-"""How near each "when" is to what was asked, 0..1, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """How near a "when" is to what was asked, 0..1: by its ``words``, by its ``meaning`` (None = no vectors were
+    compared), and the ``score`` of both, which is never below that of the words."""
+
+    score: float
+    words: float
+    meaning: float | None = None
+
+    @property
+    def why(self) -> str:
+        """``words`` or ``meaning``, whichever said more; empty when neither said anything."""
+        return ("meaning" if self.score - self.words > self.words else "words") if self.score > 0 else ""
+
+
+Relevance = Callable[[Sequence[str]], Sequence[Near]]
+"""How near each "when" is to what was asked, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +100,8 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What became of a rule. ``reason``: ``always``, ``fits``, ``relevant`` (by its ``score``, where not all fit); left
-    out: ``off``, ``not_yet``, ``over``, ``channel``, ``specialist``, ``excluded`` (``by`` says which rule did),
+    """What became of a rule. ``reason``: ``always``, ``fits``, ``words`` or ``meaning`` (why it is ``near`` to the question,
+    where not all fit); left out: ``off``, ``not_yet``, ``over``, ``channel``, ``specialist``, ``excluded`` (``by`` says which rule did),
     ``unrelated`` (others were nearer to the question), ``budget``."""
 
     rule: Rule
@@ -92,7 +109,7 @@ class Choice:
     reason: str
     tokens: int = 0
     by: int = 0
-    score: float | None = None
+    near: Near | None = None
 
     def trace(self) -> dict[str, Any]:
         """For the trace of a reply."""
@@ -103,7 +120,12 @@ class Choice:
             "reason": self.reason,
             "tokens": self.tokens,
             **({"by": self.by} if self.by else {}),
-            **({"score": round(self.score, 3)} if self.score is not None else {}),
+            **({"score": round(self.near.score, 3)} if self.near is not None else {}),
+            **(
+                {"words": round(self.near.words, 3), "meaning": round(self.near.meaning, 3)}
+                if self.near is not None and self.near.meaning is not None
+                else {}
+            ),
         }
 
 
@@ -144,26 +166,26 @@ def choose(
     scopes = {id(rule): _out_of_scope(rule, now.date(), channel, specialist) for rule in rules}
     sizes = {id(rule): tokens(rule.told()) + 1 for rule in rules}
     fitting = [rule for rule in rules if not scopes[id(rule)]]
-    scores: dict[int, float] = {}
+    nearness: dict[int, Near] = {}
     if relevance is not None and sum(sizes[id(rule)] for rule in fitting) > budget:
-        scores = dict(zip(map(id, fitting), relevance([rule.when for rule in fitting]), strict=True))
+        nearness = dict(zip(map(id, fitting), relevance([rule.when for rule in fitting]), strict=True))
     left = budget
     made: list[Choice] = []
     chosen: list[Rule] = []
     # Stable: of equally near ones the order stays, which is by priority.
-    for rule in sorted(rules, key=lambda rule: (not rule.always, -scores.get(id(rule), 0.0))):
-        size, score = sizes[id(rule)], scores.get(id(rule))
+    for rule in sorted(rules, key=lambda rule: (not rule.always, -_score(nearness.get(id(rule))))):
+        size, near = sizes[id(rule)], nearness.get(id(rule))
         reason, by = scopes[id(rule)], 0
         if not reason:
-            by = next((one.number for one in chosen if _excludes(one, rule, ranked=bool(scores))), 0)
-            full = "unrelated" if scores else "budget"
+            by = next((one.number for one in chosen if _excludes(one, rule, ranked=bool(nearness))), 0)
+            full = "unrelated" if nearness else "budget"
             reason = "excluded" if by else (full if size > left and not rule.always else "")
         if reason:
-            made.append(Choice(rule, False, reason, size, by, score))
+            made.append(Choice(rule, False, reason, size, by, near))
         else:
             left -= size
             chosen.append(rule)
-            made.append(Choice(rule, True, _why(rule, score), size, 0, score))
+            made.append(Choice(rule, True, _why(rule, near), size, 0, near))
     return tuple(made)
 
 
@@ -174,10 +196,14 @@ def _excludes(one: Rule, rule: Rule, *, ranked: bool) -> bool:
     return rule.number in one.excludes or (after and one.number in rule.excludes)
 
 
-def _why(rule: Rule, score: float | None) -> str:
+def _why(rule: Rule, near: Near | None) -> str:
     if rule.always:
         return "always"
-    return "relevant" if score else "fits"
+    return (near.why if near is not None else "") or "fits"
+
+
+def _score(near: Near | None) -> float:
+    return near.score if near is not None else 0.0
 
 
 def compose(text: str, choices: Sequence[Choice]) -> str:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from prosa import conf
+from prosa.business import zones
 
 VOICE_NEVER, VOICE_ASKED, VOICE_ALIKE = "never", "asked", "alike"
 """When replies are spoken: never, when the customer asks for it, also when the customer sent a voice note."""
@@ -146,6 +147,14 @@ class Business(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Raises ``ValidationError`` for a time zone that does not exist: no answer could be dated."""
+        if not zones.known(self.timezone):
+            raise ValidationError(
+                {"timezone": _("There is no such time zone. Write a name such as America/Sao_Paulo.")}
+            )
+        super().save(*args, **kwargs)
 
 
 class Guideline(models.Model):

@@ -112,6 +112,8 @@ def rule_reason(rule: Rule) -> str:
         "excluded": _("left out by rule %(number)d") % {"number": rule.by},
         "budget": _("no room left"),
         "relevant": _("fits the question"),
+        "words": _("its words fit the question"),
+        "meaning": _("its meaning fits the question"),
         "unrelated": _("does not fit the question"),
     }.get(rule.reason, rule.reason)
 
@@ -178,7 +180,18 @@ def _guidelines(trace: Trace) -> list[str]:
             ngettext("This rule was applied: %(rules)s.", "These rules were applied: %(rules)s.", len(chosen))
             % {"rules": listed}
         )
-    return told
+    return [*told, _ranking(trace)]
+
+
+def _ranking(trace: Trace) -> str:
+    """How rules were chosen when not all had room."""
+    if not trace.ranking.by:
+        return ""
+    if trace.ranking.by != "words":
+        return _("Not all rules had room: those nearest to the question by words or meaning were told.")
+    if trace.ranking.why in ("failed", "slow"):
+        return _("Not all rules had room. The embedding model did not answer in time, so words alone chose them.")
+    return _("Not all rules had room: those nearest to the question by words were told.")
 
 
 def _approved(trace: Trace) -> str:
@@ -192,10 +205,27 @@ def _approved(trace: Trace) -> str:
     ) % {"count": len(trace.approved), "question": _quoted(best.question)}
 
 
+def _nearly(trace: Trace) -> list[str]:
+    alone = _("The embedding model did not answer in time, so the documents were searched by words alone.")
+    near = trace.search.near
+    return [
+        *([alone] if trace.search.by_words else []),
+        *(
+            [
+                _("The nearest, “%(title)s”, was too far from the question.")
+                % {"title": _quoted(near.title or near.document)}
+            ]
+            if near
+            else []
+        ),
+    ]
+
+
 def _found(trace: Trace) -> list[str]:
     if not trace.passages:
         searched = any(call.name == SEARCH and call.ok for call in trace.tools)
-        return [_("It searched the documents and found nothing that fits.")] if searched else []
+        nothing = [_("It searched the documents and found nothing that fits.")] if searched else []
+        return [*nothing, *_nearly(trace)]
     best = max(trace.passages, key=lambda each: each.score or 0)
     where = f"“{_quoted(best.title or best.document)}”"
     if best.section:
@@ -207,7 +237,7 @@ def _found(trace: Trace) -> list[str]:
         "It read %(count)d passages of the documents, the nearest in %(where)s.",
         len(trace.passages),
     )
-    return [said % {"count": len(trace.passages), "where": where}]
+    return [said % {"count": len(trace.passages), "where": where}, *_nearly(trace)]
 
 
 def _called(trace: Trace) -> list[str]:

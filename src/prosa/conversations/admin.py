@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from prosa.business.pages import register
+from prosa.business.zones import zone_named
 from prosa.contacts.models import Identity
 from prosa.conversations import (
     analyst_page,
@@ -30,7 +31,7 @@ from prosa.conversations import (
     webhook_pages,
 )
 from prosa.conversations.copilot_pages import CopilotPages, handover, ways
-from prosa.conversations.dashboard import UNDELIVERED, zone_named
+from prosa.conversations.dashboard import UNDELIVERED
 from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State
 from prosa.conversations.pages import ReadOnlyAdmin, conversation_link, name_of
 from prosa.conversations.reply_pages import ReplyPages

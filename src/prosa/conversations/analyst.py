@@ -18,9 +18,9 @@ from django.utils.translation import ngettext
 from prosa import conf
 from prosa.agents import runner, specialists
 from prosa.business.models import Business
+from prosa.business.zones import zone_named
 from prosa.contracts import Json, Line, Tool, ToolContext, ToolResult, Turn, TurnResult, Usage
 from prosa.conversations import reports
-from prosa.conversations.dashboard import zone_named
 from prosa.conversations.reports import Report, Table
 from prosa.costs import gate, ledger, spending
 

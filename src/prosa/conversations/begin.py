@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from prosa import conf, sql
+from prosa.business.zones import zone_named
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
@@ -71,6 +71,8 @@ class Context:
     caller: Caller | None = None
     untold: bool = False
     """Whether an action waits for the customer's yes, or was settled and not told yet."""
+    notes: fusion.Notes = field(default_factory=fusion.Notes)
+    """What its searches told beside what they found."""
     settled: pending.Settled | None = None
     """What of the past the turn reads, and what is to be done about it."""
 
@@ -121,11 +123,12 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
     settings = conf.settings()
     standing = gate.read(spending, talked)
     verdict = gate.judge(standing)
-    now = datetime.now(ZoneInfo(timezone))
+    now = datetime.now(zone_named(timezone))
     known_as = identify(identities or ())
     provider = base.registered().get(inbox.kind) if inbox else None
     by_channel = provider is not None and provider.proves_number
     spent: list[ledger.Entry] = []
+    notes = fusion.Notes(spent)
     talk = sessions.talk(
         kept, history, [each.line for each in waiting], locale=locale, unknown=words(locale)["unknown"], allowed=history_tokens,
         models=(model or settings.model, *filter(None, map(str.strip, fallbacks.split(",")))), told=guidelines,
@@ -150,7 +153,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         turn_deadline=float(turn_deadline),
         words=words(locale),
         approved=_approved(pool, business_id),
-        passages=_passages(pool, business_id, free=verdict.step in gate.FREE) if informed else None,
+        passages=_passages(pool, business_id, notes, free=verdict.step in gate.FREE) if informed else None,
         proposals=CARRIED_OUT,
         identity=proving.level(known_as, proved, by_channel=by_channel),
         customer_number=proving.number(known_as) if by_channel else "",
@@ -168,7 +171,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
         timedelta(minutes=wait_minutes), wait_notice_at, known_as, tuple(waiting), gate.apply(cast.turn, verdict, standing),
         standing, verdict, started, clock, cast, spent=spent,
-        hold=hearing.hold([each.missing for each in files.values()]), talk=talk, caller=caller, untold=untold,
+        hold=hearing.hold([each.missing for each in files.values()]), talk=talk, caller=caller, untold=untold, notes=notes,
     )  # fmt: skip
 
 
@@ -180,9 +183,11 @@ def _approved(pool: Pool, business_id: int) -> Callable[[str], Awaitable[Sequenc
     return look_up
 
 
-def _passages(pool: Pool, business_id: int, *, free: bool) -> Callable[[str], Awaitable[Sequence[Passage]]]:
+def _passages(
+    pool: Pool, business_id: int, notes: fusion.Notes, *, free: bool
+) -> Callable[[str], Awaitable[Sequence[Passage]]]:
     async def look_up(text: str) -> Sequence[Passage]:
-        return await fusion.passages(pool, business_id, text, MOST_PASSAGES, free=free)
+        return await fusion.passages(pool, business_id, text, MOST_PASSAGES, free=free, notes=notes)
 
     return look_up
 

@@ -7,7 +7,7 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id),
        k.standing,
        CASE WHEN num_nonnulls(l.conversation_soft, l.conversation_hard, l.turn_soft, l.turn_hard) > 0 THEN
-           (SELECT ARRAY[sum(t.cost), max(t.cost)] FROM prosa_conversations_turn t WHERE t.conversation_id = c.id) END,
+           prosa_conversations_spent(c.id) END,
        EXISTS (SELECT FROM prosa_knowledge_chunk n WHERE n.business_id = b.id),
        ARRAY[b.voice_replies, b.voice, b.voice_words], b.strict_topics,
        c.specialist, c.contact_id,

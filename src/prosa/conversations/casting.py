@@ -24,12 +24,16 @@ FEW_WORDS = 4
 class Cast:
     """The turn as its specialist answers it. ``weighed``: every rule for each specialist, with why it was told or not.
 
-    ``keep``: the specialist the conversation stays with from this answer on; empty for none, None = as it is.
+    ``keep``: the specialist the conversation stays with from this answer on; empty for none, None = as it is. ``text`` is
+    the guidelines without ``rules``; ``weighed_by`` says for the trace how rules were chosen, where not all fit.
     """
 
     turn: Turn
     weighed: dict[str, tuple[guidance.Choice, ...]] = field(default_factory=dict)
     keep: str | None = None
+    text: str = ""
+    rules: Sequence[Any] = ()
+    weighed_by: Json = field(default_factory=dict)
 
 
 def cast(
@@ -48,7 +52,7 @@ def cast(
     conversation, if anybody; in a ``fresh`` talk nobody, whoever had the one before. ``turn.guidelines`` is the whole text, to which each one's rules are added. Where money is
     being saved they do not bring ``own_models``.
     """
-    near = relevance.to(_asked(turn))
+    near = relevance.to(asked(turn))
     tools = offers.made(caller)
     weighed: dict[str, tuple[guidance.Choice, ...]] = {}
 
@@ -58,7 +62,7 @@ def cast(
 
     if not rows:
         played = replace(turn, guidelines=ruled(""), tools=(*turn.tools, *(tool for _, tool in tools)))
-        return Cast(played, weighed)
+        return Cast(played, weighed, None, turn.guidelines, rules)
     shared = tuple(tool for offer, tool in tools if not offer.specialists)
     turn_ = replace(turn, tools=(*turn.tools, *shared))
     if len(rows) == 1:  # its own words only: of being one among others there is nothing to tell
@@ -71,7 +75,7 @@ def cast(
             tools=(*turn_.tools, *_own(tools, name)),
             model=(own_models and model) or turn.model,
         )
-        return Cast(alone, weighed)
+        return Cast(alone, weighed, None, turn.guidelines, rules)
     everyone = tuple(
         specialists.complete(Specialist(name, about, instructions, "", _own(tools, name), "", _words(keywords)))
         for name, about, instructions, keywords, _ in rows
@@ -85,7 +89,26 @@ def cast(
     played = specialists.played(replace(turn_, specialists=everyone), known[chosen] if chosen else everyone[0])
     told = bool(turn.question) and (bool(chosen) or not offline.greets(turn))
     stays = played.specialist if told and played.specialist != current else None
-    return Cast(played, weighed, "" if fresh and stays is None else stays)
+    return Cast(played, weighed, "" if fresh and stays is None else stays, turn.guidelines, rules)
+
+
+def ranked(found: Cast) -> tuple[str, ...]:
+    """Every "when" that was weighed against the question, each once; empty where all rules fit."""
+    choices = (choice for chosen in found.weighed.values() for choice in chosen if choice.near is not None)
+    return tuple(dict.fromkeys(choice.rule.when for choice in choices))
+
+
+def chosen_again(found: Cast, near: guidance.Relevance) -> Cast:
+    """The same turn with its rules chosen by another nearness."""
+    turn = found.turn
+    weighed = {
+        name: guidance.choose(found.rules, turn.now, turn.channel, specialist=name, relevance=near)
+        for name in found.weighed
+    }
+    told = {name: guidance.compose(found.text, choices) for name, choices in weighed.items()}
+    everyone = tuple(replace(each, guidelines=told[each.name]) for each in turn.specialists)
+    turn = replace(turn, guidelines=told[turn.specialist], specialists=everyone)
+    return replace(found, turn=turn, weighed=weighed)
 
 
 def left(found: Cast | None, result: TurnResult | None, outcome: str) -> dict[str, Any]:
@@ -114,9 +137,10 @@ def _words(keywords: str) -> tuple[str, ...]:
     return tuple(filter(None, (word.strip() for word in keywords.replace("\n", ",").split(","))))
 
 
-def _asked(turn: Turn) -> str:
-    asked = memory.question(turn.question)
-    if len(asked.split()) > FEW_WORDS:
-        return asked
+def asked(turn: Turn) -> str:
+    """What rules are weighed against: the question, a short one below what the customer wrote before it."""
+    said = memory.question(turn.question)
+    if len(said.split()) > FEW_WORDS:
+        return said
     before = next((line.text for line in reversed(turn.history) if line.author == "customer"), "")
-    return f"{before[:500]}\n{asked}"
+    return f"{before[:500]}\n{said}" if before else said

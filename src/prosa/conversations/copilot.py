@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from prosa.agents import copilot, passages, runner, summary
-from prosa.conversations import entrance, summaries
+from prosa.conversations import entrance, meaning, spent, summaries
 from prosa.conversations.begin import begin
 from prosa.conversations.entrance import Entrance
 from prosa.conversations.summaries import Subject
@@ -65,19 +65,15 @@ async def suggest(door: Entrance, business_id: int, conversation_id: int, inbox_
     context = await begin(cast("Pool", door), door.inboxes, conversation_id)
     if context is None or context.business_id != business_id:
         raise _missing(conversation_id)
+    context = await meaning.weighed(cast("Pool", door), context)
     turn = copilot.asked(context.turn)
     if not turn.question:
         raise BadInput("The customer wrote nothing yet.\nThere is nothing to suggest a reply to.")
     result = await runner.run(turn)
-    entries = context.spent or [ledger.Entry(result.model, result.usage)]
+    entries = spent.entries(context.spent, result)
     async with door.connection() as connection, connection.transaction():
-        await ledger.book(
-            connection,
-            business_id,
-            context.standing.day,
-            [replace(entry, purpose=PURPOSE) for entry in entries],
-            conversation_id,
-        )
+        used = [replace(entry, purpose=PURPOSE) for entry in entries]
+        await spent.book(connection, business_id, conversation_id, context.standing.day, used)
     text = "\n\n".join(reply.text for reply in result.replies)
     sources = [
         Source("passage", passages.source(each), each.url if each.url.startswith(("http://", "https://")) else "")
@@ -124,7 +120,7 @@ async def rewrite(
     done = await copilot.rewrite(about.models, text.strip(), way, business=about.business, deadline=about.deadline)
     entries = [ledger.Entry(model, usage, PURPOSE) for model, usage in done.spent]
     async with door.connection() as connection, connection.transaction():
-        await ledger.book(connection, business_id, about.standing.day, entries, conversation_id)
+        await spent.book(connection, business_id, conversation_id, about.standing.day, entries)
     if done.lost:
         raise BadInput(
             f"The rewrite changed figures ({', '.join(done.lost[:5])}) and was dropped.\nSend your own words, or try another way."

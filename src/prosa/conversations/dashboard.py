@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from prosa.business.models import Business
+from prosa.business.zones import zone_named
 from prosa.channels.models import Inbox
 from prosa.conversations.models import Conversation, Dispatch, Message, State, Turn
 from prosa.costs import spending
@@ -200,11 +201,3 @@ def trouble_badge(_request: HttpRequest) -> str:
 def owners_zone() -> ZoneInfo:
     """The first active business's time zone: its owner's day is the day counted."""
     return zone_named(Business.objects.filter(active=True).order_by("pk").values_list("timezone", flat=True).first())
-
-
-def zone_named(name: str | None) -> ZoneInfo:
-    """A time zone by its IANA name; UTC when there is none of that name."""
-    try:
-        return ZoneInfo(name or "UTC")
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")

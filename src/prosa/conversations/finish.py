@@ -15,7 +15,7 @@ from prosa import sql, telemetry
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import OutboundMessage, Reply, TurnResult, Usage
-from prosa.conversations import casting, intents, ownership, trace, voicing
+from prosa.conversations import casting, intents, ownership, spent, trace, voicing
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
 from prosa.conversations.dispatch import RELEASED, Claim, Release
 from prosa.conversations.models import State
@@ -201,16 +201,17 @@ def record(
     stages: dict[str, float],
 ) -> dict[str, Any]:
     """The row of a turn, and what goes to the ledger."""
-    used = context.spent or ([ledger.Entry(result.model, result.usage)] if result is not None else [])
+    used = spent.entries(context.spent, result)
+    asked = [entry.usage for entry in used if entry.purpose == "turn"]
     return {
         "conversation_id": context.conversation_id,
         "business_id": context.business_id,
         "outcome": outcome,
         "started_at": context.started,
         "model": result.model[:200] if result else "",
-        "input_tokens": sum(entry.usage.input_tokens for entry in used),
-        "output_tokens": sum(entry.usage.output_tokens for entry in used),
-        "requests": sum(entry.usage.requests for entry in used),
+        "input_tokens": sum(usage.input_tokens for usage in asked),
+        "output_tokens": sum(usage.output_tokens for usage in asked),
+        "requests": sum(usage.requests for usage in asked),
         "cost": result.usage.cost if result is not None else None,
         "day": context.standing.day,
         "used": ledger.packed(used),

@@ -21,6 +21,7 @@ from prosa import conf, sql
 from prosa.agents import speech
 from prosa.agents.speech import Transcript
 from prosa.contracts import File, Json, Line, Reply, Turn, TurnResult
+from prosa.conversations import spent
 from prosa.costs import gate, ledger
 from prosa.errors import ConfigurationError, PermanentError, TooLarge
 from prosa.knowledge import reading
@@ -76,7 +77,7 @@ class Hearing:
             row = await fetch_one(connection, queries.standing, {"conversation_id": conversation_id})
         if row is None:
             return
-        business_id, locale, standing = row[0], row[1], gate.read(row[2])
+        business_id, locale, standing = row[0], row[1], gate.read(row[2], row[3])
         if gate.judge(standing).step in (gate.Step.APPROVED_ONLY, gate.Step.HANDOFF):
             await self._unheard(attachment_id, _NO_BUDGET)
             return
@@ -89,7 +90,7 @@ class Hearing:
             return
         entry = ledger.Entry(model, heard.usage, "transcription")
         async with self._pool.connection() as connection, connection.transaction():
-            await ledger.book(connection, business_id, standing.day, [entry], conversation_id)
+            await spent.book(connection, business_id, conversation_id, standing.day, [entry])
             if heard.text:
                 await connection.execute(
                     queries.heard, {"id": attachment_id, "transcript": sql.clean(heard.text).decode()}, prepare=True

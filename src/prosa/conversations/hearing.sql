@@ -1,6 +1,6 @@
 -- name: standing
 -- Whose voice note it is, the language it is likely in, and what the business may still spend.
-SELECT c.business_id, b.locale, k.standing
+SELECT c.business_id, b.locale, k.standing, prosa_conversations_spent(c.id)
 FROM prosa_conversations_conversation c JOIN prosa_business_business b ON b.id = c.business_id
 CROSS JOIN LATERAL prosa_costs_standing(b.id) AS k(standing)
 WHERE c.id = %(conversation_id)s

@@ -78,7 +78,7 @@ async def note_gaps(connection: Connection) -> int:
         for turn_id, business_id, conversation_id, at, trace, text, said in rows:
             if (asked := unanswered(trace, text, said or "")) is None:
                 continue
-            near = await _nearest(connection, business_id, asked)
+            near = _missed(trace) or await _nearest(connection, business_id, asked)
             question = gaps.Unanswered(turn_id, conversation_id, asked, at, near)
             count += await sync_to_async(gaps.record)(business_id, question)
         if len(rows) < BATCH:
@@ -120,6 +120,17 @@ def _lost(trace: Json, said: str) -> bool:
     used = {call.get("tool") for call in _calls(trace)}
     owns_up = not used and OWNS_UP.search(fold(said).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     return SEARCH in used or "bring_in_person" in used or bool(owns_up)
+
+
+def _missed(trace: Json) -> Passage | None:
+    """The best that the turn's own search found under its floor, by words and vectors."""
+    kept = trace.get("search")
+    row = kept.get("near") if isinstance(kept, dict) else None
+    if not isinstance(row, dict):
+        return None
+    title, section, text = (str(row.get(name) or "") for name in ("title", "section", "text"))
+    score = row.get("score")
+    return Passage(0, title, section, text, float(score) if isinstance(score, int | float) else 0.0)
 
 
 async def _nearest(connection: Connection, business_id: int, text: str) -> Passage | None:

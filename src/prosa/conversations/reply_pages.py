@@ -13,9 +13,9 @@ from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from prosa.business.models import Guideline
+from prosa.business.zones import zone_named
 from prosa.contacts.models import Fact
 from prosa.conversations import account, trace
-from prosa.conversations.dashboard import zone_named
 from prosa.conversations.models import Conversation, Message, Turn
 from prosa.conversations.pages import ReadOnlyAdmin
 from prosa.costs.models import Budget

@@ -16,8 +16,8 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from prosa import sql
+from prosa.business.zones import zone_named
 from prosa.contracts import Json
-from prosa.conversations.dashboard import zone_named
 from prosa.knowledge import analysis
 from prosa.redaction import redact
 

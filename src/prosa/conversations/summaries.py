@@ -10,14 +10,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from prosa import conf, sql
 from prosa.agents import summary
+from prosa.business.zones import zone_named
 from prosa.contracts import Line, Turn
+from prosa.conversations import spent
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.postgres import shared
@@ -51,7 +52,7 @@ class Subject:
     @property
     def now(self) -> datetime:
         """The business's clock."""
-        return datetime.now(ZoneInfo(self.timezone))
+        return datetime.now(zone_named(self.timezone))
 
 
 async def subject(connection: Connection, conversation_id: int, business_id: int | None = None) -> Subject | None:
@@ -82,7 +83,7 @@ async def subject(connection: Connection, conversation_id: int, business_id: int
         locale=locale,
         channel="",
         question=(),
-        now=datetime.now(ZoneInfo(timezone)),
+        now=datetime.now(zone_named(timezone)),
         model=model or settings.model,
         fallback_models=tuple(part.strip() for part in fallbacks.split(",") if part.strip())
         or settings.fallback_models,
@@ -139,7 +140,7 @@ async def write(about: Subject, said: Sequence[Line], purpose: str) -> summary.W
 async def book(connection: Connection, about: Subject, written: summary.Written, purpose: str = "summary") -> None:
     """What it cost goes to the ledger, in the caller's transaction."""
     entries = [ledger.Entry(model, usage, purpose) for model, usage in written.spent]
-    await ledger.book(connection, about.business_id, about.standing.day, entries, about.id)
+    await spent.book(connection, about.business_id, about.id, about.standing.day, entries)
 
 
 async def store(

@@ -6,7 +6,7 @@ SELECT c.id, c.business_id, b.name, b.locale, b.timezone, b.model, b.fallback_mo
        (SELECT e.data->>'reason' FROM prosa_conversations_event e
         WHERE e.conversation_id = c.id AND e.kind = 'handed_off' ORDER BY e.id DESC LIMIT 1),
        k.standing,
-       (SELECT ARRAY[sum(t.cost), max(t.cost)] FROM prosa_conversations_turn t WHERE t.conversation_id = c.id)
+       prosa_conversations_spent(c.id)
 FROM prosa_conversations_conversation c
 JOIN prosa_business_business b ON b.id = c.business_id
 LEFT JOIN prosa_conversations_summary s ON s.conversation_id = c.id AND s.purpose = 'history'

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from prosa import sql
+from prosa.agents import passages
 from prosa.contracts import Json, TurnResult
 from prosa.conversations.begin import Context
 from prosa.redaction import redact, redact_data
@@ -52,11 +53,23 @@ class Rule(BaseModel):
     chosen: bool = False
     reason: str = Field(
         "",
-        description="always, fits, relevant, or why not: off, not_yet, over, channel, specialist, excluded, unrelated, budget.",
+        description="always, fits, words or meaning (near to the question by these), or why not: off, not_yet, over, channel, specialist, excluded, unrelated, budget.",
     )
     by: int = Field(0, description="The number of the rule that left this one out.")
     score: float | None = Field(None, description="How near it is to the question, where that was asked.")
+    legs: dict[str, float] = Field(
+        default={}, description="The part of words and of meaning in it, where both were asked."
+    )
     tokens: int = 0
+
+
+class Ranking(BaseModel):
+    """How rules were chosen when not all fitted. ``why`` not by meaning: no_model, language (which the model does not serve),
+    failed or slow."""
+
+    by: str = Field("", description="words, or words and meaning; empty when all rules fitted.")
+    model: str = ""
+    why: str = ""
 
 
 class Approved(BaseModel):
@@ -80,6 +93,16 @@ class Passage(BaseModel):
     score: float | None = None
     legs: dict[str, float] = Field(default={}, description="The score of each way of searching, where several were.")
     text: str = ""
+
+
+class Search(BaseModel):
+    """What is to be known of the searches beside the passages they found."""
+
+    by_words: str = Field(
+        "",
+        description="Why words alone searched though an embedding model is set: failed or slow; empty when it answered.",
+    )
+    near: Passage | None = Field(None, description="Where nothing was found: the best that fell under the floor.")
 
 
 class ToolCall(BaseModel):
@@ -211,8 +234,10 @@ class Trace(BaseModel):
     drafted: bool = Field(False, description="A trial of a draft: what is in force was not used.")
     guideline_version: int = 0
     rules: list[Rule] = []
+    ranking: Ranking = Ranking()
     approved: list[Approved] = []
     passages: list[Passage] = []
+    search: Search = Search()
     tools: list[ToolCall] = []
     rejected: list[Rejected] = []
     attempts: list[Attempt] = []
@@ -243,9 +268,21 @@ def decided(context: Context, result: TurnResult | None, outcome: str) -> Json:
         noted["memory"] = {"facts": list(context.talk.known)}
         if context.turn.summary:
             noted["memory"] |= {"summary": context.turn.summary[:MOST_SUMMARY], "through": context.talk.through}
+    if context.cast is not None and context.cast.weighed_by:
+        noted["ranking"] = context.cast.weighed_by
+    if searched := _searched(context, result):
+        noted["search"] = searched
     if result is not None and result.handoff is not None:
         noted["handoff"] = {"reason": result.handoff.reason, "team": result.handoff.team}
     return noted
+
+
+def _searched(context: Context, result: TurnResult | None) -> Json:
+    near = context.notes.near if result is not None and not result.trace.get("passages") else None
+    return {
+        **({"by_words": context.notes.by_words} if context.notes.by_words else {}),
+        **({"near": passages.told(near)} if near is not None else {}),
+    }
 
 
 def facts(stored: Any) -> list[int]:
@@ -287,9 +324,11 @@ def read(
             Rule(
                 number=_whole(row.get("rule")), when=_text(row.get("when")), chosen=row.get("chosen") is True,
                 reason=_text(row.get("reason")), by=_whole(row.get("by")), tokens=_whole(row.get("tokens")), score=_number(row.get("score")),
+                legs={name: value for name in ("words", "meaning") if (value := _number(row.get(name))) is not None},
             )
             for row in _rows(shown.get("rules"))
         ],
+        ranking=Ranking(**{name: _text(_mapping(shown.get("ranking")).get(name)) for name in Ranking.model_fields}),
         approved=[
             Approved(
                 id=_whole(row.get("id")), question=_text(row.get("question")), answer=_text(row.get("answer")), score=_number(row.get("score")),
@@ -297,6 +336,7 @@ def read(
             for row in _rows(kept.get("approved"))
         ],
         passages=[_passage(row) for row in _rows(kept.get("passages"))],
+        search=_search(_mapping(kept.get("search"))),
         tools=[
             ToolCall(
                 name=_text(row.get("tool")), arguments=_bounded(row.get("arguments")), result=_text(row.get("result")),
@@ -340,10 +380,10 @@ def read(
     )  # fmt: skip
 
 
-_AS_READ = frozenset({"passages", "approved"})
+_AS_READ = frozenset({"passages", "approved", "search"})
 """The business's own words, shown as they were: its telephone number there is no secret."""
 _KNOWN = _AS_READ | {
-    "rules", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "strict", "specialist", "asked", "sources",
+    "rules", "ranking", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "strict", "specialist", "asked", "sources",
     "guideline_version", "memory",
 }  # fmt: skip
 
@@ -364,6 +404,11 @@ def _passage(row: Json) -> Passage:
         section=_text(row.get("section")), date=_text(row.get("date")), url=_text(row.get("url")), score=_number(row.get("score")),
         legs=legs, text=_text(row.get("text")),
     )  # fmt: skip
+
+
+def _search(row: Json) -> Search:
+    near = _mapping(row.get("near"))
+    return Search(by_words=_text(row.get("by_words")), near=_passage(near) if near else None)
 
 
 def _stages(value: Any) -> list[Stage]:

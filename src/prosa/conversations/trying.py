@@ -22,7 +22,7 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, Json, OutboundMessage, Tool, ToolResult, TurnResult
 from prosa.conversations import begin as beginning
-from prosa.conversations import finish, trace, turns
+from prosa.conversations import finish, meaning, spent, trace, turns
 from prosa.conversations.begin import Context
 from prosa.costs import ledger
 from prosa.errors import BadInput, PermanentError, TemporaryError
@@ -115,6 +115,7 @@ async def ask(
     try:
         async with pool:
             context, drafted = await _staged(pool, business_id, lines, version, channel, specialist)
+            context = await meaning.weighed(pool, context)
             context = replace(context, turn=replace(context.turn, execute=rehearse, confirms=True))
             result = await turns.answered(context, lambda: _within(context, think))
             if result is None:  # only a newer message interrupts, and here is none
@@ -178,7 +179,7 @@ async def _booked(
     pool: Pool, context: Context, result: TurnResult, bubbles: Sequence[OutboundMessage], *, drafted: bool
 ) -> trace.Trace:
     """The trace, once what was used is in the ledger."""
-    entries = context.spent or [ledger.Entry(result.model, result.usage)]
+    entries = spent.entries(context.spent, result)
     async with pool.connection() as connection, connection.transaction():
         cost = await ledger.book(
             connection, context.business_id, context.standing.day, [replace(each, purpose=PURPOSE) for each in entries]

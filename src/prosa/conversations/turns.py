@@ -19,7 +19,7 @@ from prosa import telemetry
 from prosa.agents import offline, runner
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Handoff, InboxConfig, Reply, Turn, TurnResult
-from prosa.conversations import hearing, ownership, pending, presence, proving
+from prosa.conversations import hearing, meaning, ownership, pending, presence, proving
 from prosa.conversations.begin import Context, begin
 from prosa.conversations.dispatch import Claim, Dispatcher, Release
 from prosa.conversations.executions import Ledger, NotOurs
@@ -79,7 +79,7 @@ class Turns:
         begun = time.perf_counter()
         try:
             with telemetry.span("think"):
-                context = await self._act(claim, context)
+                context = await self._act(claim, await meaning.weighed(self._pool, context))
                 result = await self._answer(claim, context, inbox)
         except NotOurs:  # a person, or another worker, has it now
             result = None

@@ -1,6 +1,6 @@
 -- name: standing
 -- Whose reply it is, in which language and voice, and what the business may still spend.
-SELECT c.business_id, b.locale, b.voice, k.standing
+SELECT c.business_id, b.locale, b.voice, k.standing, prosa_conversations_spent(c.id)
 FROM prosa_conversations_conversation c JOIN prosa_business_business b ON b.id = c.business_id
 CROSS JOIN LATERAL prosa_costs_standing(b.id) AS k(standing)
 WHERE c.id = %(conversation_id)s

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import Sum
@@ -19,6 +18,7 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
+from prosa.business.zones import zone_named
 from prosa.costs import gate
 from prosa.costs.gate import Limit, Standing, Step, Verdict
 from prosa.costs.models import Budget, BudgetNotice, UsageDay
@@ -194,7 +194,7 @@ def notices() -> list[Told]:
     for notice in BudgetNotice.objects.filter(day__gte=timezone.now().date() - timedelta(days=1)).select_related(
         "business"
     ):
-        if notice.day != datetime.now(ZoneInfo(notice.business.timezone)).date():
+        if notice.day != datetime.now(zone_named(notice.business.timezone)).date():
             continue
         other = furthest.get(notice.business_id)
         if other is None or gate.ORDER.index(Step(notice.step)) > gate.ORDER.index(Step(other.step)):

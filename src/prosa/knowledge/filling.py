@@ -239,14 +239,18 @@ def text(title: str, section: str, said: str) -> str:
 
 
 async def book(connection: Connection, business_id: int, model: str, tokens: int, requests: int) -> None:
-    """Add to the business's present day what was embedded. A model on this machine costs nothing."""
+    """Add to the business's present day what was embedded."""
+    standing = await _standing(connection, business_id)
+    await ledger.book(connection, business_id, standing.day, [entry(model, tokens, requests)])
+
+
+def entry(model: str, tokens: int, requests: int) -> ledger.Entry:
+    """What was embedded, for the ledger. A model on this machine costs nothing."""
     from prosa.costs import prices  # its catalogue takes a fifth of a second to import
 
     known = (Decimal(0),) if model.startswith(LOCAL) else prices.catalogue(model)
     cost = known[0] * tokens / 1_000_000 if known else None
-    standing = await _standing(connection, business_id)
-    entry = ledger.Entry(model, Usage(requests=requests, input_tokens=tokens, cost=cost), "embedding")
-    await ledger.book(connection, business_id, standing.day, [entry])
+    return ledger.Entry(model, Usage(requests=requests, input_tokens=tokens, cost=cost), "embedding")
 
 
 async def drain(pool: Pool, store: VectorStore) -> None:

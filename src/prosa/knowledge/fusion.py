@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from prosa import sql
 from prosa.conf import settings
 from prosa.contracts import Passage
+from prosa.costs import ledger
 from prosa.errors import ConfigurationError, ProsaError
 from prosa.knowledge import analysis, filling, language, ranking, search, stores
 from prosa.postgres.connections import Connection, Pool
@@ -64,17 +65,41 @@ class _Meaning:
     cosines: dict[int, float] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class Notes:
+    """What searches tell beside their passages. ``spent``: embeddings of questions, which the reader of the notes books.
+
+    ``by_words``: why words alone served though a model is set (``failed`` or ``slow``), empty when they did not. ``near``: the
+    best passage that fell under the floor, of the last search that found nothing.
+    """
+
+    spent: list[ledger.Entry] = field(default_factory=list)
+    by_words: str = ""
+    near: Passage | None = None
+
+
 async def passages(
-    pool: Pool, business_id: int, text: str, limit: int, floor: float = search.FLOOR, *, free: bool = False
+    pool: Pool,
+    business_id: int,
+    text: str,
+    limit: int,
+    floor: float = search.FLOOR,
+    *,
+    free: bool = False,
+    notes: Notes | None = None,
 ) -> Sequence[Passage]:
     """The passages of a business that fit ``text``, best first, with a ``score`` in 0..1 of at least ``floor``.
 
     Empty when nothing fits: then the business has not said anything about it. ``free``: no embedder that costs money.
     """
-    found = [each for each in await find(pool, business_id, text, free=free) if each.score >= floor][:limit]
-    if not found:
+    ranked = await find(pool, business_id, text, free=free, notes=notes)
+    found = [each for each in ranked if each.score >= floor][:limit]
+    if not found and (notes is None or not ranked):
         return []
     async with pool.connection() as connection:
+        if not found and notes is not None:
+            notes.near = next(iter(await search.read(connection, business_id, ranked[:1])), None)
+            return []
         return await search.read(connection, business_id, found)
 
 
@@ -97,7 +122,9 @@ async def close() -> None:
         await loaded.close()
 
 
-async def find(pool: Pool, business_id: int, text: str, *, free: bool = False) -> list[search.Found]:
+async def find(
+    pool: Pool, business_id: int, text: str, *, free: bool = False, notes: Notes | None = None
+) -> list[search.Found]:
     """Every chunk that words or vectors found, best first.
 
     Empty when the business has no chunks, or the question no word that carries a topic.
@@ -112,9 +139,11 @@ async def find(pool: Pool, business_id: int, text: str, *, free: bool = False) -
             meaning = None
         else:
             # Neither waits for the other: words are PostgreSQL's work, the embedding is this processor's or another server's.
-            (asked, ranked), meaning = await asyncio.gather(words, _meaning(pool, store, business_id, text, free=free))
+            (asked, ranked), meaning = await asyncio.gather(
+                words, _meaning(pool, store, business_id, text, free=free, notes=notes)
+            )
         if store is not None and meaning is not None:
-            ranked = await _complete(pool, store, business_id, asked, ranked, meaning)
+            ranked = await _complete(pool, store, business_id, asked, ranked, meaning, notes)
     finally:
         if store is not None:
             await store.close()
@@ -149,7 +178,7 @@ def _fused(each: ranking.Ranked, cosine: float | None, served: Service) -> searc
 
 
 async def _meaning(
-    pool: Pool, store: stores.VectorStore, business_id: int, text: str, *, free: bool
+    pool: Pool, store: stores.VectorStore, business_id: int, text: str, *, free: bool, notes: Notes | None
 ) -> _Meaning | None:
     """The question's vector and the chunks nearest to it; None when words must do."""
     from prosa.knowledge import embedding  # the SDKs take a second to import, and without a model nobody needs them
@@ -160,7 +189,10 @@ async def _meaning(
         return None
     try:
         embedder = embedding.find(model, pool)
-        if embedder is None or not embedder.breaker.allows():
+        if embedder is None:
+            return None
+        if not embedder.breaker.allows():
+            _by_words_alone(notes, "failed")
             return None
         try:
             async with asyncio.timeout(DEADLINE):
@@ -176,8 +208,14 @@ async def _meaning(
         meaning.cosines |= await store.nearest(business_id, model, vector, NEAREST)
     except (ProsaError, ConfigurationError, TimeoutError) as error:
         log.warning("Searching by words alone: %s", str(error).partition("\n")[0] or f"{model} is too slow.")
+        _by_words_alone(notes, "slow" if isinstance(error, TimeoutError) else "failed")
         return None
     return meaning
+
+
+def _by_words_alone(notes: Notes | None, why: str) -> None:
+    if notes is not None:
+        notes.by_words = why
 
 
 async def _complete(
@@ -187,6 +225,7 @@ async def _complete(
     asked: ranking.Question | None,
     ranked: list[ranking.Ranked],
     meaning: _Meaning,
+    notes: Notes | None,
 ) -> list[ranking.Ranked]:
     """Also the cosines of what only words found, and the words of what only vectors found."""
     by_words = {each.chunk for each in ranked}
@@ -195,7 +234,7 @@ async def _complete(
 
     async def scored() -> list[ranking.Ranked]:
         async with pool.connection() as connection:
-            await _book(connection, business_id, meaning)
+            await _book(connection, business_id, meaning, notes)
             return await ranking.score(connection, business_id, asked or ranking.NOTHING, strange)
 
     async def measured() -> None:
@@ -208,7 +247,11 @@ async def _complete(
     return ranked + more
 
 
-async def _book(connection: Connection, business_id: int, meaning: _Meaning) -> None:
+async def _book(connection: Connection, business_id: int, meaning: _Meaning, notes: Notes | None) -> None:
     # A question in the cache cost nothing, one embedded on this machine no money: neither is worth a write.
-    if meaning.requests and not meaning.model.startswith(filling.LOCAL):
+    if not meaning.requests or meaning.model.startswith(filling.LOCAL):
+        return
+    if notes is not None:  # booked with the turn, in the statement that ends it
+        notes.spent.append(filling.entry(meaning.model, meaning.tokens, meaning.requests))
+    else:
         await filling.book(connection, business_id, meaning.model, meaning.tokens, meaning.requests)
