@@ -123,8 +123,8 @@ async def weigh(connection: Connection, business_id: int, text: str) -> Question
     chunks, length = extent
     known = near | counts
     weights, whole = _weights([word.terms for word in words], known, corrected, chunks)
-    meant = [[term for term in (word.terms[0], *corrected.get(word.terms[0], ())) if term in weights] for word in words]
-    return Question(weights, whole, length / chunks, {term: known[term] for term in weights}, chunks, meant)
+    stems = [[term for term in (word.terms[0], *corrected.get(word.terms[0], ())) if term in weights] for word in words]
+    return Question(weights, whole, length / chunks, {term: known[term] for term in weights}, chunks, stems)
 
 
 async def rank(connection: Connection, business_id: int, asked: Question, also: Sequence[int] = ()) -> list[Ranked]:
