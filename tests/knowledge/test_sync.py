@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -276,7 +276,7 @@ async def test_an_item_asked_for_while_it_is_read_is_read_once_more(
 
 # ── the web ──
 
-HTML = {"Content-Type": "text/html", "ETag": '"one"'}
+HTML = {"Content-Type": "text/html", "ETag": '"one"', "Last-Modified": "Mon, 03 Feb 2025 10:00:00 GMT"}
 XML = {"Content-Type": "application/xml"}
 
 
@@ -294,6 +294,7 @@ async def test_pages_are_asked_for_by_what_is_known_and_troubled_ones_are_not_fo
         server.answers(200, f"<title>{text}</title><p>{text}".encode(), HTML)
     made = await synchronised(made, allow=(server.url,))
     assert counts(made) == (3, 0, 0, 0, 0)
+    assert (await Document.objects.aget(title="A loja abre cedo.")).dated_at == datetime(2025, 2, 3, 10, tzinfo=UTC)
     # as it was; in trouble for now; gone for good
     server.answers(404).answers(200, urlset(one, two, three), XML).answers(304).answers(503).answers(404)
     made = await synchronised(made, allow=(server.url,))

@@ -245,7 +245,7 @@ class Sitemap(Page):
 
     async def keys(self) -> Sequence[str]:
         """Their addresses."""
-        return [entry.url for entry in await self._site.entries(self._url())]
+        return await self._site.pages(self._url())
 
 
 Row = tuple[str, str]

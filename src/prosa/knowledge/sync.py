@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from prosa.errors import NotAllowed, ProsaError, TemporaryError
 from prosa.http import Client
-from prosa.knowledge import index, origins, reading, runs
+from prosa.knowledge import index, origins, reading, runs, web
 from prosa.knowledge.models import Item, Source
 from prosa.queue import chore, defer_once, periodic
 
@@ -249,7 +249,7 @@ class _Work:
             source_kind=self.source.kind,
             source_name=self.source.name,
             source_id=self.source.pk,
-            dated_at=read.dated_at,
+            dated_at=read.dated_at or web.dated(raw.modified),
         )
 
 

@@ -1,4 +1,4 @@
-"""Fetches a page, or every page of a sitemap, as documents: politely, within limits, from public addresses only.
+"""Fetches a page, and lists those of a sitemap: politely, within limits, from public addresses only.
 
 ``robots.txt`` is obeyed. Each redirect is a new request, so its address is judged by the client's guard and by the
 ``robots.txt`` of its own host.
@@ -7,26 +7,28 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 from urllib.robotparser import RobotFileParser
 
-from prosa.errors import BadInput, NotAllowed, ProsaError, TemporaryError, TooLarge
+from prosa.errors import BadInput, NotAllowed, TemporaryError, TooLarge
 from prosa.http import REDIRECTS, Client, Response
-from prosa.knowledge.loaders import Loaded, load
-from prosa.knowledge.loaders.html import moment
+from prosa.knowledge.loaders.html import TIMES
 
 AGENT = "prosa"
 """The name ``robots.txt`` may address."""
 MOST_PAGES = 1000
 MOST_SITEMAPS = 50
 """Sitemaps read for one source, its index included."""
+MOST_LISTED = 50_000
+"""Addresses of one sitemap that are looked at: the limit of the sitemap protocol."""
 DEPTH = 3
 """Indexes within indexes."""
 PAGE_BYTES = 10 * 1024 * 1024
@@ -40,14 +42,6 @@ LONGEST_PAUSE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A page a sitemap lists. ``date`` is its last change as the sitemap says, None when it does not."""
-
-    url: str
-    date: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Fetched:
     """A page as its server sent it, not yet read. ``url`` is where redirects led; ``etag`` and ``modified`` are for asking again."""
 
@@ -56,15 +50,6 @@ class Fetched:
     mime: str
     etag: str = ""
     modified: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """A page that was not read, and why in two lines: what happened, what to do. ``passing``: a later try may succeed."""
-
-    url: str
-    reason: str
-    passing: bool
 
 
 class Site:
@@ -78,20 +63,13 @@ class Site:
         self._pause = pause
         self._robots: dict[str, RobotFileParser] = {}
 
-    async def page(self, url: str) -> Loaded:
-        """One page or file as a document. Its ``url`` is where redirects led, its ``date`` what the page or server says.
-
-        :raises NotAllowed: its address is refused, or ``robots.txt`` asks not to read it.
-        :raises BadInput: it is not there, or cannot be read as a document.
-        :raises TemporaryError: it cannot be reached now.
-        """
-        final, response = await self._get(url, PAGE_BYTES)
-        return _document(final, response)
-
     async def fetch(self, url: str, *, etag: str = "", modified: str = "") -> Fetched | None:
         """One page or file as its server sends it; None when it is what it was by ``etag`` or ``modified``.
 
-        :raises ProsaError: as :meth:`page` does for what cannot be fetched; its ``code`` is the status, where there was one.
+        :raises NotAllowed: its address is refused, or ``robots.txt`` asks not to read it.
+        :raises BadInput: it is not there, or is no address; ``code`` is the status, where there was one.
+        :raises TooLarge: it is bigger than :data:`PAGE_BYTES`.
+        :raises TemporaryError: it cannot be reached now; ``code`` likewise.
         """
         asked = {"If-None-Match": etag, "If-Modified-Since": modified}
         final, response = await self._get(url, PAGE_BYTES, {name: said for name, said in asked.items() if said})
@@ -103,7 +81,7 @@ class Site:
             tag = changed = ""
         return Fetched(final, response.body, mime, tag if len(tag) <= 300 else "", changed[:100])
 
-    async def entries(self, url: str, *, most: int = MOST_PAGES) -> list[Entry]:
+    async def pages(self, url: str, *, most: int = MOST_PAGES) -> list[str]:
         """The pages a sitemap lists, those of the sitemaps it lists included, each once, in order; at most ``most``.
 
         Pages of other hosts are left out: a sitemap speaks for its own.
@@ -111,50 +89,23 @@ class Site:
         :raises BadInput: it is no sitemap.
         """
         final, response = await self._get(url, SITEMAP_BYTES)
-        return await self._listed(final, response, most)
-
-    async def documents(self, url: str, *, most: int = MOST_PAGES) -> AsyncIterator[Loaded | Missed]:
-        """Every page of a sitemap, or the one page when ``url`` is none, one at a time.
-
-        :raises ProsaError: ``url`` itself cannot be read. What its pages raise becomes :class:`Missed`.
-        """
-        final, response = await self._get(url, SITEMAP_BYTES)
-        if not _is_sitemap(response):
-            yield _document(final, response)
-            return
-        for entry in await self._listed(final, response, most):
-            try:
-                found = await self.page(entry.url)
-            except ProsaError as error:
-                yield Missed(entry.url, str(error), isinstance(error, TemporaryError))
-            else:
-                yield Loaded(found.title, found.markdown, found.kind, found.url, found.date or entry.date)
-
-    async def _listed(self, url: str, response: Response, most: int) -> list[Entry]:
-        found: dict[str, Entry] = {}
-        seen, waiting = {url}, [(url, response, 1)]
-        asked = 1
-        later: list[tuple[str, int]] = []
-        while waiting or later:
-            if not waiting:
-                following, depth = later.pop(0)
-                if asked >= MOST_SITEMAPS:
-                    break
-                asked += 1
-                waiting.append((*await self._get(following, SITEMAP_BYTES), depth))
-            here, answer, depth = waiting.pop()
-            kind, listed = _sitemap(here, answer)
-            for entry in listed:
-                if _host(entry.url) != _host(url):
-                    continue
-                if kind == "urlset":
-                    found.setdefault(entry.url, entry)
-                    if len(found) >= most:
-                        return list(found.values())
-                elif depth < DEPTH and entry.url not in seen:
-                    seen.add(entry.url)
-                    later.append((entry.url, depth + 1))
-        return list(found.values())
+        here, host = final, _host(final)
+        found: dict[str, None] = {}
+        seen, later, asked, depth = {final}, list[tuple[str, int]](), 1, 1
+        while True:
+            # In a thread: a big one takes seconds.
+            kind, listed = await asyncio.to_thread(_sitemap, here, response, host, most)
+            if kind == "urlset":
+                found |= dict.fromkeys(listed)
+            elif depth < DEPTH:
+                fresh = [each for each in dict.fromkeys(listed) if each not in seen]
+                seen.update(fresh)
+                later += [(each, depth + 1) for each in fresh]
+            if not later or asked >= MOST_SITEMAPS or len(found) >= most:
+                return list(found)[:most]
+            following, depth = later.pop(0)
+            here, response = await self._get(following, SITEMAP_BYTES)
+            asked += 1
 
     async def _get(self, url: str, limit: int, headers: Mapping[str, str] | None = None) -> tuple[str, Response]:
         current = _usable(url)
@@ -198,6 +149,17 @@ class Site:
         return rules
 
 
+def dated(modified: str) -> datetime | None:
+    """The moment a server says that a page was last changed (``Last-Modified``); None when it is no date to be believed."""
+    try:
+        found = parsedate_to_datetime(modified)
+    except (ValueError, OverflowError):
+        return None
+    if found.year not in TIMES:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _usable(url: str, base: str = "") -> str:
     """An address as it is asked, without its fragment; ``base`` is the page that named it.
 
@@ -231,20 +193,6 @@ def _good(url: str, response: Response) -> Response:
     )
 
 
-def _document(url: str, response: Response) -> Loaded:
-    if len(response.body) > PAGE_BYTES:
-        raise TooLarge(f"{url} is bigger than {PAGE_BYTES // 1024 // 1024} MB.\nAdd a smaller one.")
-    found = load(response.body, url, response.headers.get("content-type", "text/html"))
-    return Loaded(found.title, found.markdown, found.kind, url, found.date or _changed(response))
-
-
-def _changed(response: Response) -> datetime | None:
-    try:
-        return parsedate_to_datetime(response.headers.get("last-modified", ""))
-    except ValueError:
-        return None
-
-
 def _host(url: str) -> str:
     return (urlsplit(url).netloc or "").lower().removeprefix("www.")
 
@@ -262,34 +210,41 @@ def _unpacked(url: str, response: Response) -> bytes:
     return body
 
 
-def _is_sitemap(response: Response) -> bool:
-    if response.body.startswith(b"\x1f\x8b"):
-        return True
-    start = response.body[:2048]
-    return b"<urlset" in start or b"<sitemapindex" in start
-
-
-def _sitemap(url: str, response: Response) -> tuple[str, list[Entry]]:
-    """``urlset`` or ``sitemapindex``, and the addresses it lists."""
+def _sitemap(url: str, response: Response, host: str, most: int) -> tuple[str, list[str]]:
+    """``urlset`` or ``sitemapindex``, and the first ``most`` addresses at ``host`` it lists. Blocks."""
     import lxml.etree
 
+    kind, found, looked = "", list[str](), 0
     # Nothing of a document type is read: no entities, no files, no network.
-    parser = lxml.etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    body = _unpacked(url, response)
+    events = lxml.etree.iterparse(
+        io.BytesIO(_unpacked(url, response)), ("start", "end"), resolve_entities=False, no_network=True, load_dtd=False
+    )
     try:
-        root = lxml.etree.fromstring(body, parser)
+        for event, element in events:
+            if not kind:
+                kind = lxml.etree.QName(element).localname
+                if kind not in ("urlset", "sitemapindex"):
+                    raise BadInput(f"{url} is no sitemap.\nGive the address of a sitemap.xml, or add the page itself.")
+            above = element.getparent()
+            if event != "end" or above is None or above.getparent() is not None:
+                continue
+            with suppress(BadInput):  # one line of rubbish is no reason not to read the rest
+                found += [each for each in [_address(element, url)] if each and _host(each) == host]
+            # What was read is let go: a tree of the whole list would take many times its size.
+            element.clear(keep_tail=True)
+            while element.getprevious() is not None:
+                del above[0]
+            looked += 1
+            if len(found) >= most or looked >= MOST_LISTED:
+                break
     except lxml.etree.XMLSyntaxError as error:
         # Half a list would look as if the other half had been taken down.
         raise BadInput(f"{url} is broken XML: {error.msg}.\nAsk the site's owner to publish it again.") from None
-    kind = lxml.etree.QName(root).localname
-    if kind not in ("urlset", "sitemapindex"):
-        raise BadInput(f"{url} is no sitemap.\nGive the address of a sitemap.xml, or add the page itself.")
-    entries: list[Entry] = []
-    for one in root:
-        said = {
-            lxml.etree.QName(part).localname: (part.text or "").strip() for part in one if isinstance(part.tag, str)
-        }
-        if said.get("loc"):
-            with suppress(BadInput):  # one line of rubbish is no reason not to read the rest
-                entries.append(Entry(_usable(said["loc"], url), moment(said.get("lastmod", ""))))
-    return kind, entries
+    return kind, found
+
+
+def _address(entry: Any, url: str) -> str:
+    for part in entry:
+        if isinstance(part.tag, str) and part.tag.rpartition("}")[2] == "loc":
+            return _usable((part.text or "").strip(), url)
+    return ""

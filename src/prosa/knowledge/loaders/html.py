@@ -13,6 +13,8 @@ MOST_DEPTH = 200
 """Elements within elements; real pages have some thirty."""
 MOST_ELEMENTS = 100_000
 """Elements of a page: some ten seconds of work; big pages have a few thousand."""
+TIMES = range(1900, 2200)
+"""Years a page may be from. The year 1 and 9999 are what templates leave, and in another time zone no year at all."""
 
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w.:-]{2,40})", re.IGNORECASE)
 _NOT_READ = (
@@ -84,10 +86,12 @@ def _date(soup: Any) -> datetime | None:
 
 
 def moment(text: str) -> datetime | None:
-    """An ISO 8601 date or time; without a zone it counts as UTC. None when it is no date."""
+    """An ISO 8601 date or time; without a zone it counts as UTC. None when it is no date, or not of our :data:`TIMES`."""
     try:
         found = datetime.fromisoformat(text.strip())
     except ValueError:
+        return None
+    if found.year not in TIMES:
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
