@@ -16,7 +16,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from django.core.files import File
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
@@ -26,7 +25,7 @@ from prosa.agents.aloud import aloud
 from prosa.business.models import VOICE_ALIKE, VOICE_NEVER
 from prosa.channels import base
 from prosa.contracts import Attachment, InboxConfig, Line, OutboundMessage, Usage
-from prosa.conversations import models
+from prosa.conversations import kept, models, spent
 from prosa.conversations.handoff import fold
 from prosa.costs import gate, ledger
 from prosa.errors import PermanentError, ProsaError
@@ -70,11 +69,17 @@ def wanted(voice: Sequence[str], question: Sequence[Line], inbox: InboxConfig | 
     when, _, own_words = voice
     if when == VOICE_NEVER or inbox is None or step is not gate.Step.NORMAL or not conf.settings().speech_model:
         return False
-    if not base.provider(inbox.kind).voice_notes:
+    if not base.provider(inbox.kind).voice_notes or lacks_address(inbox):
         return False
     if when == VOICE_ALIKE and any(line.voice for line in question):
         return True
     return any(asked_for(line.text, own_words) for line in question)
+
+
+def lacks_address(inbox: InboxConfig) -> bool:
+    """Whether a voice note could be sent here, were it not that the provider must fetch it and no public address is set."""
+    provider = base.provider(inbox.kind)
+    return provider.voice_notes and provider.fetches_files and not inbox.public_url
 
 
 def spoken(bubbles: Sequence[OutboundMessage]) -> list[OutboundMessage]:
@@ -130,7 +135,7 @@ class Voicing:
             row = await fetch_one(connection, queries.standing, {"conversation_id": conversation_id})
         if row is None:
             raise PermanentError("The conversation is gone.\nNothing is spoken.")
-        business_id, locale, voice, standing = row[0], row[1], row[2], gate.read(row[3])
+        business_id, locale, voice, standing = row[0], row[1], row[2], gate.read(row[3], row[4])
         model = conf.settings().speech_model
         said = aloud(text, locale)
         name = f"{business_id}/spoken/{speech.cache_key(said, voice, locale, model=model)}.ogg"
@@ -140,8 +145,8 @@ class Voicing:
         # OpenAI does not tell what speech cost: a character counts as a token, its price is a person's to enter.
         used = ledger.Entry(model, note.usage or Usage(input_tokens=len(said), requests=1), "speech")
         async with self._pool.connection() as connection:
-            await ledger.book(connection, business_id, standing.day, [used], conversation_id)
-        return await asyncio.to_thread(default_storage.save, name, File(io.BytesIO(note.data), name=name))
+            await spent.book(connection, business_id, conversation_id, standing.day, [used])
+        return await asyncio.to_thread(kept.keep, name, io.BytesIO(note.data))
 
 
 @periodic("41 3 * * *")
@@ -158,3 +163,4 @@ def forget_spoken() -> None:
         for each in (name, f"{name}.mp3"):
             default_storage.delete(each)
         ours.filter(file=name).update(status="expired", file="")
+    kept.forget_parts()
