@@ -76,6 +76,8 @@ def test_what_the_evidence_says_in_any_writing_is_borne_out(draft: str) -> None:
         ("Em 12x sem juros.", "12x"),
         ("Tem 300 ml.", "300 ml"),
         ("Total: 99,90", "99,90"),
+        ("8 - 7 dias úteis", "8 7 dias"),
+        ("20 – 30 dias", "20 30 dias"),
     ],
 )
 def test_what_it_does_not_say_is_named(draft: str, missing: str) -> None:

@@ -83,4 +83,5 @@ def asked(turn: Turn) -> Turn:
         proposals=frozenset(),
         specialists=(),
         before_write=None,
+        spoken=False,
     )

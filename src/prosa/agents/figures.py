@@ -71,7 +71,9 @@ _MONTHS = {
 }  # fmt: skip
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 
-_ITEM = re.compile(r"(?m)^[ \t]*(?:[-*•][ \t]+)?(?:\*\*)?\d{1,2}(?:[.)]|\ufe0f?\u20e3| ?[-–])(?:\*\*)?[ \t]+")
+_ITEM = re.compile(
+    r"(?m)^[ \t]*(?:[-*•][ \t]+)?(?:\*\*)?\d{1,2}(?:[.)]|\ufe0f?\u20e3| ?[-–](?![ \t*]*\d))(?:\*\*)?[ \t]+"
+)
 _ISO = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})(?!\d)")
 _SLASHED = re.compile(
     r"(?<![\d/])(\d{1,2})([/.])(\d{1,2})(?:\2(\d{4}|\d{2}))(?![\d/])|(?<![\d/])(\d{1,2})/(\d{1,2})(?![\d/])"

@@ -20,18 +20,19 @@ CLEAR = 0.9
 TIE = 0.05
 """Answers closer to each other than this, and below ``CLEAR``, are a tie."""
 
-_WORDS = {
+WORDS = {
     "greeting": "Hello! How can we help you?",
-    "unknown": "I do not have that information right now, and I would rather not guess.",
-    "offer_person": "Shall I bring in a person of the team?",
-    "handed_off": "All right. A person of the team will continue the conversation here.",
+    "unknown": "I don't have that information here, and I'd rather not guess.",
+    "offer_person": "Shall I call someone from our team to help you?",
+    "handed_off": "All right, I'm passing you on to someone from our team. You can keep writing here; they will see everything.",
     "confirm": "Yes, I confirm",
-    "refuse": "No",
+    "refuse": "No, thank you",
     "done": "Done, as you confirmed.",
     "not_done": "I could not do that, and nothing was changed.",
-    "unsure": "I cannot tell yet whether that was done.",
+    "unsure": "I can't tell yet whether that was done.",
 }
-"""What is said when the turn brings no words of its own; a conversation's are in the customer's language."""
+"""The fixed sentences an agent says, in English, for a turn that brings none. Those of conversations, in the customer's
+language, are ``conversations.words``; a test holds their English equal to this."""
 
 _GREETS = re.compile(
     r"(?:(?:oi+e?|ola|opa|ei|alo|bom dia|boa tarde|boa noite|e ai|tudo bem|tudo bom|hola|buenas|buen dia|buenos dias|buenas tardes|"
@@ -41,7 +42,7 @@ _GREETS = re.compile(
 
 def word(turn: Turn, key: str) -> str:
     """A fixed sentence, from ``turn.words``."""
-    return turn.words.get(key, "").strip() or _WORDS[key]
+    return turn.words.get(key, "").strip() or WORDS[key]
 
 
 def greets(turn: Turn) -> bool:
