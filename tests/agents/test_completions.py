@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -117,6 +118,49 @@ async def test_errors_are_what_the_docstring_says(models: Control, mischief: str
     models.next(mischief)
     with pytest.raises(error):
         await model_request(llm.find("openai-chat:stub").model, PLAIN)
+
+
+async def test_a_connection_that_was_just_being_closed_costs_no_answer(
+    models: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uvicorn does after five idle seconds: the second request meets a server that hangs up without having read it."""
+    heard: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = len(set(heard)) + 1
+        while head := await _head(reader):
+            await reader.readexactly(int(head["content-length"]))
+            heard.append(connection)
+            if heard == [1, 1]:
+                break
+            body = b'{"id":"1","created":1,"model":"m","object":"chat.completion","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"oi"}}]}'
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        monkeypatch.setattr(llm, "_address", lambda _: f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        model = llm.find("openai-chat:m").model
+        assert [(await model_request(model, PLAIN)).text for _ in range(2)] == ["oi", "oi"]
+        assert heard == [1, 1, 2]
+        await llm.close()
+
+
+async def test_a_server_that_hangs_up_on_a_new_connection_is_not_asked_again(models: Control) -> None:
+    models.next("drop", "drop")
+    with pytest.raises(aiohttp.ClientError):
+        await model_request(llm.find("openai-chat:stub").model, PLAIN)
+    assert len(models.requests) == 1
+
+
+async def _head(reader: asyncio.StreamReader) -> dict[str, str]:
+    try:
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+    except asyncio.IncompleteReadError:
+        return {}
+    return dict(line.split(": ", 1) for line in lines[1:] if line)
 
 
 async def test_a_response_too_large_to_hold_is_refused(models: Control, monkeypatch: pytest.MonkeyPatch) -> None:

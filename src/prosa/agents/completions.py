@@ -8,6 +8,8 @@ what the SDK sends. Streams still go the SDK's way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -53,18 +55,52 @@ class Completions(AsyncCompletions):
             if name not in _NOT_BODY and not isinstance(value, (Omit, NotGiven))
         }
         body.update(fields.get("extra_body") or {})
-        async with self._session.post(
-            self._url, data=orjson.dumps(body), headers=headers, proxy=self._proxy
-        ) as response:
-            content = await _read(response)
-            if response.status >= 400:
-                raise ModelHTTPError(
-                    response.status, str(body["model"]), _json(content) or None, headers=dict(response.headers)
-                )
+        status, content, answered = await self._send(orjson.dumps(body), headers)
+        if status >= 400:
+            raise ModelHTTPError(status, str(body["model"]), _json(content) or None, headers=dict(answered))
         answer = _json(content)
         if not isinstance(answer, dict):
             raise UnexpectedModelBehavior("The model's server answered something other than a JSON object.")
         return ChatCompletion.construct(**answer)
+
+    async def _send(self, data: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, Mapping[str, str]]:
+        """Status, body and headers of the answer.
+
+        A server closes connections that were idle for some time (uvicorn, and so vLLM, after 5 s). A request sent into
+        one that is just being closed was never read, so it is sent again, over another one.
+        """
+        for last in (False, False, True):
+            line = Line()
+            try:
+                async with self._session.post(
+                    self._url, data=data, headers=headers, proxy=self._proxy, trace_request_ctx=line
+                ) as response:
+                    line.answered = True
+                    return response.status, await _read(response), response.headers
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if last or line.answered or not line.used:
+                    raise
+        raise AssertionError  # pragma: no cover - the last try returns or raises
+
+
+@dataclass(slots=True)
+class Line:
+    """What a request went over. ``used``: a connection that had served others before."""
+
+    used: bool = False
+    answered: bool = False
+
+
+def watched() -> aiohttp.TraceConfig:
+    """For a session: tells each request whether its connection had been used."""
+
+    async def reused(_session: aiohttp.ClientSession, context: Any, _told: object) -> None:
+        if isinstance(line := context.trace_request_ctx, Line):
+            line.used = True
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_reuseconn.append(reused)
+    return config
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

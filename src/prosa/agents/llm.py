@@ -23,7 +23,7 @@ from pydantic_ai.providers import Provider
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
-from prosa.agents.completions import Completions
+from prosa.agents.completions import Completions, watched
 from prosa.breaker import Breaker
 from prosa.conf import settings
 from prosa.errors import ConfigurationError
@@ -225,6 +225,7 @@ def _session() -> aiohttp.ClientSession:
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[watched()],
     )
 
 

@@ -23,7 +23,7 @@ from prosa.postgres.connections import Connection
 MOST_TERMS = 24
 """Words of a question that are looked at; the rest of a long letter adds nothing."""
 
-FLOOR = 0.23
+FLOOR = 0.25
 """Below this score a passage is about something else (measured on the labelled set of tests/knowledge)."""
 
 queries = sql.load(__file__, "search.sql")

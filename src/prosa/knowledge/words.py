@@ -31,7 +31,7 @@ qnt=quanto qnts=quantos qdo=quando qnd=quando qndo=quando cmo=como pq=porque pqe
 tb=tambem tbm=tambem tbn=tambem tmb=tambem tmbn=tambem td=tudo tds=todos tdo=tudo mt=muito mto=muito mta=muita mts=muitos mtos=muitos hj=hoje
 amnh=amanha amn=amanha agr=agora dps=depois ants=antes oq=que oqe=que eh=e neh=ne naum=nao nn=nao sn=sem cmg=comigo ctg=contigo
 msg=mensagem msgs=mensagens msm=mesmo msma=mesma kd=onde cade=onde aki=aqui aq=aqui ak=aqui qm=quem qlqr=qualquer qq=qualquer qlq=qualquer ql=qual
-qr=quero qro=quero kero=quero keria=queria keru=quero gstaria=gostaria psso=posso poso=posso pd=pode pde=pode podi=pode fzr=fazer fz=faz
+oie=oi oii=oi qr=quero qro=quero kero=quero keria=queria keru=quero gstaria=gostaria psso=posso poso=posso pd=pode pde=pode podi=pode fzr=fazer fz=faz
 tm=tem tnh=tenho ta=esta tah=esta to=estou tou=estou tava=estava blz=ok vlw=obrigado flw=ok obg=obrigado obgd=obrigado brigado=obrigado
 pfv=favor pfvr=favor pf=favor pls=please plz=please plis=favor porfa=favor porfis=favor fvr=favor bjs=beijos abs=abracos vdd=verdade nd=nada ngm=ninguem
 tlgd=ok min=minutos hrs=horas hr=horas seg=segunda sab=sabado dom=domingo fds=semana smn=semana
@@ -49,3 +49,22 @@ dont=not doesnt=not cant=can idk=know pymt=payment pmt=payment addr=address appt
 """
 SPELLINGS = dict(pair.split("=", 1) for pair in _SPELLED.split())
 """Chat spelling → the word it stands for; used on questions only."""
+
+SPELLINGS_IN = {
+    "es": {"msg": "mensaje", "msgs": "mensajes", "msj": "mensaje", "msjs": "mensajes", "prod": "producto", "prods": "productos",
+           "tel": "telefono", "fone": "telefono", "nmr": "numero", "cant": "cantidad", "seg": "seguro"},
+    "en": {"msg": "message", "msgs": "messages", "prod": "product", "prods": "products", "tel": "phone", "cel": "cell", "min": "minutes",
+           "hr": "hour", "hrs": "hours", "dom": "dom", "cos": "because", "seg": "seg"},
+}  # fmt: skip
+"""Those that mean another word in one language (``es``, ``en``) than in the others."""
+
+CHATTY = frozenset(["u", "r", "ur", "urs", "y", "thx", "thnx", "tks", "ty", "pls", "plz", "plis", "wat", "wht", "wen", "whn", "wer", "whr", "hw", "hv", "hav", "cn", "cud", "wud", "abt", "b4", "gr8", "2day", "2nite", "2moro"])
+"""English words nobody writes so but in a chat."""
+SOUNDS = {"2": "to", "4": "for"}
+"""Digits that English chats write for a word."""
+BEFORE_NAMES = frozenset(["a", "an", "the", "my", "your", "ur", "our", "his", "her", "their", "its", "me", "u", "you", "us", "him", "them", "it", "this", "that", "these", "those"])
+"""After ``2`` or ``4`` they say that it is a word: nobody counts "4 my"."""
+NUMBERED = frozenset(
+    ["size", "number", "no", "nr", "model", "version", "v", "level", "floor", "page", "chapter", "room", "step", "unit", "part", "type", "gen", "generation", "option", "table", "row", "grade", "class", "top", "only", "just", "last", "first", "next", "about", "than", "least", "most", "over", "under"]
+)
+"""Before ``2`` or ``4`` they say that it is a number."""
