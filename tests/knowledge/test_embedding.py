@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from prosa import cache, conf
 from prosa.errors import BadInput, ConfigurationError, PermanentError, SlowDown, TemporaryError
-from prosa.knowledge import embedding
+from prosa.knowledge import embedder, embedding
 from prosa.simulator import fake_llm
 
 OPENAI, GEMINI = "openai:text-embedding-3-small", "google:gemini-embedding-001"
@@ -47,10 +47,10 @@ async def find(address: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[C
         waits.append(seconds)
 
     def make(name: str = OPENAI) -> embedding.Embedder:
-        embedder = embedding.find(name)
-        assert embedder is not None
-        embedder._sleep = sleep
-        return embedder
+        made = embedding.find(name)
+        assert made is not None
+        made._sleep = sleep
+        return made
 
     make.waits = waits
     yield make
@@ -115,7 +115,7 @@ async def test_the_tokens_of_a_request_are_bounded_and_texts_cut(find, control: 
     assert len(control.requests) == 2
     for request in control.requests:
         sizes = [len(text.encode()) for text in request.body["input"]]
-        assert max(sizes) <= embedding.MOST_BYTES
+        assert max(sizes) <= embedder.MOST_BYTES
         assert sum(sizes) <= 300_000
 
 
@@ -126,6 +126,25 @@ async def test_those_who_ask_for_the_same_text_at_once_share_one_call(find, cont
     assert len({one.vectors for one in done}) == 1
     assert sorted(one.requests for one in done) == [0] * 19 + [1]
     assert sum(one.tokens > 0 for one in done) == 1
+
+
+async def test_a_question_does_not_stand_in_the_queue_of_documents(find, monkeypatch: pytest.MonkeyPatch):
+    busy, go = find(), asyncio.Event()
+    ask = busy._ask
+
+    async def held(texts: list[str], kind: embedder.Kind):
+        if kind == "document":
+            await go.wait()
+        return await ask(texts, kind)
+
+    monkeypatch.setattr(busy, "_ask", held)
+    waiting = [asyncio.create_task(busy.documents([f"texto {number}"])) for number in range(embedder.AT_ONCE)]
+    while not busy._places.locked():
+        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        assert (await busy.query("aberto hoje?")).requests == 1
+    go.set()
+    assert len(await asyncio.gather(*waiting)) == embedder.AT_ONCE
 
 
 async def test_who_goes_away_does_not_take_the_others_along(find, control: fake_llm.Control):
@@ -189,8 +208,8 @@ async def test_an_empty_text_is_refused_before_anyone_is_asked(find, control: fa
 
 
 def test_a_cut_falls_between_characters():
-    assert embedding.prepare("é" * 9000) == "é" * 4095
-    assert embedding.prepare("a\ud83db") == "a?b"
+    assert embedder.prepare("é" * 9000) == "é" * 4095
+    assert embedder.prepare("a\ud83db") == "a?b"
 
 
 async def test_names(find):

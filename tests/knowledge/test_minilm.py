@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from prosa.knowledge import embedding
+from prosa.errors import ConfigurationError
+from prosa.knowledge import embedding, minilm
 from prosa.knowledge.minilm import load
 
 NAME = "local:all-minilm-l6-v2"
@@ -34,4 +37,28 @@ async def test_it_serves_by_its_name():
     assert near > 0.6
     assert far < 0.3
     assert done.tokens > 10
+    await embedding.close()
+
+
+async def test_a_model_that_is_not_installed_is_found_out_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(minilm, "PACKAGE", "no_such_package")
+    with pytest.raises(ConfigurationError, match=r"prosa\[local\]"):
+        embedding.find(NAME)
+    await embedding.close()
+
+
+async def test_its_weights_are_not_read_on_the_event_loop(monkeypatch: pytest.MonkeyPatch):
+    made: list[str] = []
+
+    def loaded() -> None:
+        made.append(threading.current_thread().name)
+        raise ConfigurationError("Enough.")
+
+    monkeypatch.setattr(minilm, "load", loaded)
+    found = embedding.find(NAME)
+    assert found is not None
+    with pytest.raises(ConfigurationError):
+        await found.query("a text of this test alone")
+    assert made
+    assert threading.main_thread().name not in made
     await embedding.close()

@@ -159,6 +159,18 @@ _lock = threading.Lock()
 _loaded: list[MiniLM] = []
 
 
+def check() -> Path:
+    """The folder of the weights. Reads nothing of them.
+
+    :raises ConfigurationError: the packages are not installed.
+    """
+    found = importlib.util.find_spec(PACKAGE)
+    needed = ("numpy", "safetensors", "tokenizers")
+    if found is None or found.origin is None or not all(map(importlib.util.find_spec, needed)):
+        raise ConfigurationError(_MISSING)
+    return Path(found.origin).with_name("model")
+
+
 def load() -> MiniLM:
     """The model, read from disk once per process (90 MB).
 
