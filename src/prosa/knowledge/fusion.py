@@ -139,8 +139,9 @@ async def find(
             meaning = None
         else:
             # Neither waits for the other: words are PostgreSQL's work, the embedding is this processor's or another server's.
-            (asked, ranked), meaning = await asyncio.gather(
-                words, _meaning(pool, store, business_id, text, free=free, notes=notes)
+            # The embedding, which takes longer, is first in line.
+            meaning, (asked, ranked) = await asyncio.gather(
+                _meaning(pool, store, business_id, text, free=free, notes=notes), words
             )
         if store is not None and meaning is not None:
             ranked = await _complete(pool, store, business_id, asked, ranked, meaning, notes)

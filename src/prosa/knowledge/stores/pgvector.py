@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 
 import psycopg
 import psycopg_pool
@@ -72,12 +73,7 @@ class PgVector(VectorStore):
     ) -> list[tuple[int, float]]:
         """As :meth:`VectorStore.nearest`."""
         given = length_of([Stored(0, vector)])
-        # Model and length stand in the query as constants: no plan for parameters could use a partial index.
-        query = words.SQL(
-            "SELECT chunk_id, 1 - ({cast} <=> %(vector)s::{kind}) FROM prosa_knowledge_vector"
-            " WHERE business_id = %(business_id)s AND model = {model}"
-            " ORDER BY {cast} <=> %(vector)s::{kind} LIMIT %(limit)s"
-        ).format(cast=_cast(given), kind=words.SQL(_kind(given)), model=words.Literal(model))
+        query = _nearest(model, given)
         asked = {"business_id": business_id, "vector": _written(vector), "limit": limit}
         # One message to PostgreSQL and one back: vectors of another length are found out by PostgreSQL itself.
         async with self._connection() as connection, connection.pipeline(), connection.transaction():
@@ -186,6 +182,16 @@ class PgVector(VectorStore):
 def index_name(model: str, length: int) -> str:
     """The name of a model's index; within PostgreSQL's 63 bytes whatever the model is called."""
     return f"prosa_vector_{hashlib.sha256(model.encode()).hexdigest()[:16]}_{length}"
+
+
+@lru_cache(maxsize=100)
+def _nearest(model: str, length: int) -> words.Composed:
+    """Model and length stand in the query as constants: no plan for parameters could use a partial index."""
+    return words.SQL(
+        "SELECT chunk_id, 1 - ({cast} <=> %(vector)s::{kind}) FROM prosa_knowledge_vector"
+        " WHERE business_id = %(business_id)s AND model = {model}"
+        " ORDER BY {cast} <=> %(vector)s::{kind} LIMIT %(limit)s"
+    ).format(cast=_cast(length), kind=words.SQL(_kind(length)), model=words.Literal(model))
 
 
 def _kind(length: int) -> str:
