@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from prosa import sql, telemetry
@@ -22,7 +23,7 @@ from prosa.conversations.models import State
 from prosa.conversations.states import Move
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
-from prosa.postgres.connections import Pool, fetch_one
+from prosa.postgres.connections import Connection, Pool, fetch_one
 from prosa.sql import Texts
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,16 @@ queries = sql.load(__file__, "finish.sql")
 
 MOST_SUPERSEDED = 3
 """A customer who never stops typing still gets an answer: after this many dropped drafts the next one is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What became of a turn. ``newer``: something newer waits."""
+
+    outcome: str
+    turn_id: int
+    bubble_id: int | None
+    newer: bool = False
 
 
 class Finish:
@@ -44,79 +55,83 @@ class Finish:
         """Say what the agent proposed, unless it may no longer be said; None = it was interrupted."""
         begun = time.perf_counter()
         bubbles = self._compose(context, result) if result is not None else []
-        async with self._pool.connection() as connection, connection.transaction():
-            held = await fetch_one(
-                connection,
-                queries.hold,
-                {
-                    "conversation_id": context.conversation_id,
-                    "dispatch_id": claim.id,
-                    "owner": claim.owner,
-                    "claim": claim.claim,
-                },
-            )
-            if held is None or not held[2]:
-                log.warning(
-                    "Conversation %d was given to another worker meanwhile; this answer is dropped.",
-                    context.conversation_id,
+        stages = {**stages, **(result.stages if result else {}), "total_ms": (begun - context.clock) * 1000}
+        written = None
+        if result is not None and _plain(context, result):
+            outcome = _judge(context, claim, result, state=State.BOT, epoch=context.epoch, newer=False)
+            async with self._pool.connection() as connection:
+                row = await fetch_one(
+                    connection, queries.finish, _columns(claim, context, result, outcome, bubbles, stages)
                 )
-                return RELEASED
-            outcome = _judge(context, claim, result, state=held[0], epoch=held[1], newer=held[3])
-            epoch = context.epoch
-            if result is not None and outcome == "answered" and result.handoff is not None:
-                moved = await ownership.move(
-                    connection,
-                    context.conversation_id,
-                    Move.HAND_OFF,
-                    "bot",
-                    reason=result.handoff.reason,
-                    team=result.handoff.team,
-                )
-                epoch = moved[1] if moved else epoch
-                await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})
-            if context.verdict.step is not gate.Step.NORMAL:
-                await ledger.notice(connection, context.business_id, context.standing.day, context.verdict)
-            said = bubbles if outcome == "answered" else []
-            stages = {
-                **stages,
-                **(result.stages if result else {}),
-                "total_ms": (time.perf_counter() - context.clock) * 1000,
-            }
-            row = await fetch_one(
-                connection,
-                queries.finish,
-                {
-                    **record(context, result, outcome, bubbles, stages),
-                    "dispatch_id": claim.id,
-                    "inbox_id": context.inbox_id,
-                    "author": "system" if result is not None and result.model == "" else "bot",
-                    "epoch": epoch,
-                    **_columns(said),
-                    "answers": [each.id for each in context.waiting] if outcome in ("answered", "silent") else [],
-                    "release": outcome != "superseded",
-                    "more": outcome in ("answered", "silent") and len(context.waiting) >= MOST_WAITING,
-                },
-            )
-            if row is not None:
-                await intents.carry_out(connection, context, result, outcome, row[0], row[2])
-        if said:
+            written = _Written(outcome, row[0], row[2]) if row is not None else None
+        if written is None:
+            async with self._pool.connection() as connection, connection.transaction():
+                written = await self._weigh(connection, claim, context, result, bubbles, stages)
+        if written is None:
+            return RELEASED
+        if bubbles and written.outcome == "answered":
             self._wake()
         told = result.usage if result is not None else Usage()
+        model = result.model if result is not None else ""
         telemetry.note(
-            turn=row[0] if row else None, business=context.business_id, inbox=context.inbox_id, message=row[2] if row else None,
-            outcome=outcome, model=result.model if result else "", input_tokens=told.input_tokens,
+            turn=written.turn_id, business=context.business_id, inbox=context.inbox_id, message=written.bubble_id,
+            outcome=written.outcome, model=model, input_tokens=told.input_tokens,
             output_tokens=told.output_tokens, requests=told.requests, cost=told.cost, guidelines=context.turn.guideline_version,
         )  # fmt: skip
-        log.info(
-            "turn",
-            extra={
-                "conversation": context.conversation_id, "turn": row[0] if row else None, "outcome": outcome, "model": result.model if result else "",
-                "finish_ms": round((time.perf_counter() - begun) * 1000, 1), **{key: round(value, 1) for key, value in stages.items()},
-            },
-        )  # fmt: skip
-        if outcome == "superseded":
-            return Release(again_in=None if held[3] else 0.0, superseded=True)
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "turn",
+                extra={
+                    "conversation": context.conversation_id, "turn": written.turn_id, "outcome": written.outcome, "model": model,
+                    "finish_ms": round((time.perf_counter() - begun) * 1000, 1), **{key: round(value, 1) for key, value in stages.items()},
+                },
+            )  # fmt: skip
+        if written.outcome == "superseded":
+            return Release(again_in=None if written.newer else 0.0, superseded=True)
         return RELEASED
+
+    async def _weigh(
+        self,
+        connection: Connection,
+        claim: Claim,
+        context: Context,
+        result: TurnResult | None,
+        bubbles: Sequence[OutboundMessage],
+        stages: dict[str, float],
+    ) -> _Written | None:
+        """Decide under the lock, and write that down with everything else the turn asks for; None = no longer ours."""
+        held = await fetch_one(connection, queries.hold, _held(claim, context))
+        if held is None or not held[2]:
+            log.warning(
+                "Conversation %d was given to another worker meanwhile; this answer is dropped.",
+                context.conversation_id,
+            )
+            return None
+        outcome = _judge(context, claim, result, state=held[0], epoch=held[1], newer=held[3])
+        epoch = context.epoch
+        if result is not None and outcome == "answered" and result.handoff is not None:
+            moved = await ownership.move(
+                connection,
+                context.conversation_id,
+                Move.HAND_OFF,
+                "bot",
+                reason=result.handoff.reason,
+                team=result.handoff.team,
+            )
+            epoch = moved[1] if moved else epoch
+            await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})
+        if context.verdict.step is not gate.Step.NORMAL:
+            await ledger.notice(connection, context.business_id, context.standing.day, context.verdict)
+        columns = _columns(claim, context, result, outcome, bubbles, stages) | {"held": True, "epoch": epoch}
+        row = await fetch_one(connection, queries.finish, columns)
+        if row is None:
+            return None
+        station = casting.left(context.cast, result, outcome)
+        if any(value is not None for value in station.values()):
+            told = {"conversation_id": context.conversation_id, "business_id": context.business_id}
+            await connection.execute(queries.station, told | station, prepare=True)
+        await intents.carry_out(connection, context, result, outcome, row[0], row[2])
+        return _Written(outcome, row[0], row[2], newer=held[3])
 
     def _compose(self, context: Context, result: TurnResult) -> list[OutboundMessage]:
         inbox = self._inboxes.get(context.inbox_id)
@@ -134,27 +149,11 @@ class Finish:
         result = TurnResult((Reply(words(context.locale)["still_waiting"]),), model="")
         bubbles = self._compose(context, result)
         async with self._pool.connection() as connection, connection.transaction():
-            held = await fetch_one(
-                connection,
-                queries.hold,
-                {
-                    "conversation_id": context.conversation_id,
-                    "dispatch_id": claim.id,
-                    "owner": claim.owner,
-                    "claim": claim.claim,
-                },
-            )
+            held = await fetch_one(connection, queries.hold, _held(claim, context))
             if held is None or not held[2] or held[1] != context.epoch:
                 return RELEASED if held is None or not held[2] else Release()
-            await fetch_one(
-                connection,
-                queries.finish,
-                {
-                    **record(context, result, "notice", bubbles, {}),
-                    "dispatch_id": claim.id, "inbox_id": context.inbox_id, "author": "system", "epoch": context.epoch,
-                    **_columns(bubbles), "answers": [], "release": True, "more": False,
-                },
-            )  # fmt: skip
+            columns = _columns(claim, context, result, "notice", bubbles, {}) | {"held": True}
+            await fetch_one(connection, queries.finish, columns)
             await connection.execute(queries.noticed, {"conversation_id": context.conversation_id})
         self._wake()
         return RELEASED
@@ -185,11 +184,48 @@ def _judge(context: Context, claim: Claim, result: TurnResult | None, *, state: 
     return "answered" if result.replies or result.handoff else "silent"
 
 
-def _columns(bubbles: Sequence[OutboundMessage]) -> dict[str, Any]:
+def _plain(context: Context, result: TurnResult) -> bool:
+    """Whether the answer is all there is to write, so that one statement can check and write it."""
+    # What _judge would say after the lock is asked for in that statement; whatever it does not find goes the long way.
+    usual = result.handoff is None and context.verdict.step is gate.Step.NORMAL
+    stays = all(value is None for value in casting.left(context.cast, result, "answered").values())
+    return usual and stays and intents.nothing(context, result)
+
+
+def _held(claim: Claim, context: Context) -> dict[str, Any]:
     return {
-        "kinds": Texts([bubble.kind for bubble in bubbles]),
-        "texts": Texts([bubble.text for bubble in bubbles]),
-        "payloads": Texts([sql.jsonb(bubble.payload) if bubble.payload else None for bubble in bubbles]),
+        "conversation_id": context.conversation_id,
+        "dispatch_id": claim.id,
+        "owner": claim.owner,
+        "claim": claim.claim,
+    }
+
+
+def _columns(
+    claim: Claim,
+    context: Context,
+    result: TurnResult | None,
+    outcome: str,
+    bubbles: Sequence[OutboundMessage],
+    stages: dict[str, float],
+) -> dict[str, Any]:
+    """What ``finish`` writes, as for a plain answer."""
+    said = bubbles if outcome in ("answered", "notice") else []
+    settles = outcome in ("answered", "silent")
+    return {
+        **record(context, result, outcome, bubbles, stages),
+        **_held(claim, context),
+        "held": False,
+        "regardless": (result is not None and result.wrote) or claim.superseded >= MOST_SUPERSEDED,
+        "inbox_id": context.inbox_id,
+        "author": "system" if result is not None and result.model == "" else "bot",
+        "epoch": context.epoch,
+        "kinds": Texts([bubble.kind for bubble in said]),
+        "texts": Texts([bubble.text for bubble in said]),
+        "payloads": Texts([sql.jsonb(bubble.payload) if bubble.payload else None for bubble in said]),
+        "answers": [each.id for each in context.waiting] if settles else [],
+        "release": outcome != "superseded",
+        "more": settles and len(context.waiting) >= MOST_WAITING,
     }
 
 
@@ -227,5 +263,4 @@ def record(
         ),
         "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),
         "error": sql.clean(result.error if result else "").decode(),
-        **casting.left(context.cast, result, outcome),
     }

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 queries = sql.load(__file__, "intents.sql")
 
 
+def nothing(context: Context, result: TurnResult) -> bool:
+    """Whether :func:`carry_out` would have nothing to do, whatever the outcome."""
+    talk = context.talk
+    asked = context.settled is not None or result.action is not None or result.resolved is not None
+    return not (asked or talk.reset or talk.due or result.facts)
+
+
 async def carry_out(
     connection: Connection,
     context: Context,
