@@ -158,6 +158,13 @@ def test_odd_figures_bear_themselves_out(text: str) -> None:
     assert grounding.unsupported(text, ["antes", text]) == ()
 
 
+@pytest.mark.parametrize("unit", ["1", "123 ", "123.", "1-", "12 34 ", "vinte e "])
+def test_a_stranger_can_make_no_text_that_takes_for_ever(unit: str) -> None:
+    """Read on the event loop: were one of the patterns to go back over the whole text, this would take hours."""
+    text = unit * (200_000 // len(unit))
+    assert grounding.unsupported("R$ 77,00", [text]) == ("r$ 77,00",)
+
+
 @pytest.mark.parametrize(
     ("draft", "asked"),
     [

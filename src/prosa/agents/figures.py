@@ -29,7 +29,7 @@ class Figure:
         return min(self.keys)[0]
 
 
-_NUMBER = r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3})+(?:[.,]\d{1,2})?(?![\d])|\d+(?:[.,]\d+)?"
+_NUMBER = r"\d{1,3}(?:[.,' \u00a0\u202f]\d{3}){1,6}(?:[.,]\d{1,2})?(?![\d])|\d+(?:[.,]\d+)?"
 _MONEY_BEFORE = r"(?:r\$|us\$|u\$s|\$|€|£|brl|usd|eur)"
 _MONEY_AFTER = r"(?:reais|real|brl|euros?|eur|€|dolar(?:es)?|dollars?|usd|pesos?|libras?|pounds?|centavos?|cents)"
 _UNITS = {
@@ -91,7 +91,7 @@ _MEASURED = re.compile(
     rf"(?P<money>{_MONEY_BEFORE})? ?(?<![\d])(?P<number>{_NUMBER})"
     rf"(?:(?P<percent> ?%| por ?cento\b| por ?ciento\b| per ?cent\b)|(?P<coin> ?{_MONEY_AFTER}(?!\w))|[ -]?(?:{_UNIT})(?!\w))?"
 )
-_RANGE = re.compile(rf"({_NUMBER})(?: ?(?:-|–|—|/) ?| (?:a|as|ate|ou|o|to|or|e|y|and) )(?={_NUMBER})")
+_RANGE = re.compile(rf"(?<!\d)({_NUMBER})(?: ?(?:-|–|—|/) ?| (?:a|as|ate|ou|o|to|or|e|y|and) )(?={_NUMBER})")
 
 _SMALL = {
     word: value

@@ -25,7 +25,7 @@ _EVENT = (
 )
 _STATE = r"(?:esta|estao|estan)"
 _NOW = r"(?:(?:ja|agora|ya|ahora|now|already|just|all|successfully|com sucesso|con exito|tudo|todo)\s+){0,2}"
-_DONE = r"(?:(?:ja|ya|te|lhe|le|la|lo|se|os?|as?)\s+)*"
+_DONE = r"(?:(?:ja|ya|te|lhe|le|la|lo|se|os?|as?)\s+){0,4}"
 _SURE = r"^\W*(?:(?:pronto|certo|feito|ok|okay|perfeito|otimo|sim|yes|listo|perfecto|claro|done|great|perfect|sure|all set)\W+)*"
 _MINE = r"\b(?:seu|sua|seus|suas|teu|tua|sus?|tu|your|visita|consulta|agendamento|cita|reserva|mesa|sessao|turno)\b[^,.!?]{0,40}?"
 _I = r"\b(?:i|we)(?:['’]ve| have)?\s+(?:(?:just|already|now|also|successfully)\s+)*"
