@@ -17,7 +17,7 @@ from prosa.contracts import Passage
 from prosa.costs import prices
 from prosa.costs.models import Budget, ModelPrice, UsageDay
 from prosa.errors import TemporaryError
-from prosa.knowledge import checks, embedding, filling, fusion, index, stores
+from prosa.knowledge import checks, embedder, embedding, filling, fusion, index, stores
 from prosa.knowledge.models import Chunk
 from prosa.knowledge.stores.qdrant import Qdrant
 from prosa.knowledge.vectors import Embedding, Filling, Forgotten, Vector
@@ -46,7 +46,7 @@ def use(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...,
     """Set the embedding model (and other settings) as the environment would."""
     fake_llm.control.reset()
     monkeypatch.setattr(embedding, "_memory", cache.Memory(10**8, 60))
-    monkeypatch.setattr(embedding, "TRIES", 1)
+    monkeypatch.setattr(embedder, "TRIES", 1)
 
     def change(model: str, **more: str) -> None:
         given = {"OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": f"{address}/v1", "PROSA_EMBEDDING_MODEL": model, **more}
@@ -101,7 +101,7 @@ def catch_up(business: Business) -> None:
 
 def ask(business: Business, text: str, **more: bool) -> Sequence[Passage]:
     async def look() -> Sequence[Passage]:
-        async with filling._pool() as pool:
+        async with filling.pool() as pool:
             return await fusion.passages(pool, business.pk, text, 5, **more)
 
     return run(look)
@@ -179,7 +179,7 @@ def test_what_was_interrupted_goes_on_where_it_was(shop: Business, monkeypatch: 
     told: list[tuple[int, int]] = []
 
     async def go_on() -> bool:
-        async with filling._pool() as pool:
+        async with filling.pool() as pool:
             return await filling.fill(pool, shop.pk, lambda done, total: told.append((done, total)))
 
     assert run(go_on)
@@ -269,7 +269,7 @@ def test_a_new_model_is_noticed_without_anybody_writing(shop: Business, use: Cal
 
 
 async def _behind() -> list[int]:
-    async with filling._pool() as pool:
+    async with filling.pool() as pool:
         return await filling.behind(pool)
 
 

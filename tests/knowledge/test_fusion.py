@@ -19,7 +19,7 @@ import labelled
 
 from prosa import cache, conf
 from prosa.business.models import Business
-from prosa.knowledge import embedding, filling, fusion, index, search, stores
+from prosa.knowledge import embedder, embedding, filling, fusion, index, search, stores
 from prosa.knowledge.analysis import fold
 from prosa.postgres.connections import Pool
 from prosa.simulator import fake_llm
@@ -178,7 +178,7 @@ def remote(use: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterato
     """A business whose vectors come from a server."""
     with fake_llm.running() as address:
         use(OPENAI, OPENAI_API_KEY="sk-x", OPENAI_BASE_URL=f"{address}/v1")
-        monkeypatch.setattr(embedding, "TRIES", 1)
+        monkeypatch.setattr(embedder, "TRIES", 1)
         made = Business.objects.create(name="Remote", slug="remote")
         index.store(made.pk, [index.Entry("frete", "Frete", (index.Piece("O frete custa dez reais."),), "pt")])
         assert run(lambda pool: filling.fill(pool, made.pk))

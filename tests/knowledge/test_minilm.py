@@ -6,9 +6,11 @@ import threading
 
 import pytest
 
+from prosa.contracts import Passage
 from prosa.errors import ConfigurationError
-from prosa.knowledge import embedding, minilm
+from prosa.knowledge import document_pages, embedding, fusion, minilm
 from prosa.knowledge.minilm import load
+from prosa.postgres.connections import Pool
 
 NAME = "local:all-minilm-l6-v2"
 
@@ -61,4 +63,20 @@ async def test_its_weights_are_not_read_on_the_event_loop(monkeypatch: pytest.Mo
         await found.query("a text of this test alone")
     assert made
     assert threading.main_thread().name not in made
+    await embedding.close()
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_asking_in_the_admin_leaves_no_embedder_behind(monkeypatch: pytest.MonkeyPatch):
+    asked: list[embedding.Embedder | None] = []
+
+    async def passages(pool: Pool, *_: object, **__: object) -> list[Passage]:
+        asked.append(embedding.find(NAME, pool))
+        return []
+
+    monkeypatch.setattr(fusion, "passages", passages)
+    await document_pages.look_up(1, "frete")
+    assert asked
+    assert not embedding._home().embedders
+    assert not embedding._home().shared
     await embedding.close()

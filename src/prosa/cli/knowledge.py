@@ -157,10 +157,7 @@ def _pooled(act: Callable[[Pool], Awaitable[T]]) -> T:
             try:
                 return await act(pool)
             finally:
-                if conf.settings().embedding_model:
-                    from prosa.knowledge import embedding  # and with it the SDKs, which take a second
-
-                    await embedding.close()
+                await fusion.close()
 
     return asyncio.run(run())
 

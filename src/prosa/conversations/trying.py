@@ -26,6 +26,7 @@ from prosa.conversations import finish, meaning, spent, trace, turns
 from prosa.conversations.begin import Context
 from prosa.costs import ledger
 from prosa.errors import BadInput, PermanentError, TemporaryError
+from prosa.knowledge import fusion
 from prosa.postgres import connections, shared
 from prosa.postgres.connections import Connection, Pool, fetch_one
 from prosa.sql import Texts
@@ -141,6 +142,7 @@ def now(*asked: Callable[[], Awaitable[Tried]]) -> list[Tried]:
             return list(await asyncio.gather(*(one() for one in asked)))
         finally:
             await runner.close()
+            await fusion.close()
 
     return asyncio.run(together())
 

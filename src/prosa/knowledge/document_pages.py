@@ -21,10 +21,9 @@ from unfold.admin import ModelAdmin
 from prosa.business.models import Business
 from prosa.business.pages import register
 from prosa.contracts import ApprovedAnswer, Passage
-from prosa.knowledge import fusion, search
+from prosa.knowledge import filling, fusion, search
 from prosa.knowledge.answer_pages import only_business
 from prosa.knowledge.models import Chunk, Document
-from prosa.postgres import connections, shared
 
 SHOWN = 10
 """Passages an answer shows, below the floor included."""
@@ -163,7 +162,7 @@ class DocumentAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
 
 async def look_up(business_id: int, question: str) -> tuple[Sequence[ApprovedAnswer], Sequence[Passage]]:
     """The approved answers and the passages nearest to a question, however far, best first."""
-    async with connections.pool(shared.dsn(), name="prosa ask", high=2) as pool:
+    async with filling.pool("prosa ask", high=2) as pool:
         async with pool.connection() as connection:
             answers = await search.approved(connection, business_id, question, 3)
         return answers, await fusion.passages(pool, business_id, question, SHOWN, floor=0.0)

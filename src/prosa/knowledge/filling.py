@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -73,8 +74,8 @@ class Progress:
 @chore
 async def catch_up(business_id: int) -> None:
     """Give vectors to what has none; see :func:`fill`. Tried again later when the embedder or the store cannot be reached."""
-    async with _pool() as pool:
-        await fill(pool, business_id)
+    async with pool() as own:
+        await fill(own, business_id)
 
 
 def wanted(business_id: int) -> None:
@@ -87,13 +88,13 @@ def wanted(business_id: int) -> None:
 @periodic("* * * * *")
 async def look_after() -> None:
     """Begin what a new ``PROSA_EMBEDDING_MODEL`` asks for, take up what a budget or a failure stopped, forget what was deleted."""
-    async with _pool() as pool:
+    async with pool() as own:
         try:
-            async with _store(pool) as store:
-                await drain(pool, store)
+            async with _store(own) as store:
+                await drain(own, store)
         except (ProsaError, ConfigurationError) as error:
             log.warning("Vectors of deleted passages are still kept: %s", _first_line(error))
-        for business_id in await behind(pool):
+        for business_id in await behind(own):
             await sync_to_async(wanted)(business_id)
 
 
@@ -102,8 +103,8 @@ async def sweep() -> None:
     """Delete the cached embeddings whose time is over, in short transactions."""
     from prosa.knowledge import embedding
 
-    async with _pool() as pool:
-        kept = cache.InTable(pool, embedding.TABLE)
+    async with pool() as own:
+        kept = cache.InTable(own, embedding.TABLE)
         while await kept.sweep() > 0:
             await asyncio.sleep(0)
 
@@ -315,15 +316,15 @@ def _first_line(error: Exception) -> str:
 
 
 @asynccontextmanager
-async def _pool() -> AsyncIterator[Pool]:
-    """Connections of a chore's own, and what was made on them let go of at its end."""
-    from prosa.knowledge import embedding
-
-    async with connections.pool(shared.dsn(), name="prosa knowledge", low=1, high=4) as pool:
+async def pool(name: str = "prosa knowledge", *, low: int = 1, high: int = 4) -> AsyncIterator[Pool]:
+    """Connections of one's own; what embedders made on them is let go of at the end."""
+    async with connections.pool(shared.dsn(), name=name, low=low, high=high) as made:
         try:
-            yield pool
+            yield made
         finally:
-            await embedding.release(pool)
+            loaded = sys.modules.get("prosa.knowledge.embedding")
+            if loaded is not None:
+                await loaded.release(made)
 
 
 @asynccontextmanager
