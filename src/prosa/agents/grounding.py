@@ -1,16 +1,18 @@
 """Whether the figures of a draft stand in what the turn knows.
 
 A model may word an answer; it may not invent a price, a date or a telephone number. Every figure that matters must
-occur in the evidence: results of tools, passages, approved answers, guidelines, what our side said before. The
-customer's own words bear out a date or a number of theirs, never what something costs: else whoever asks "it is R$ 1,
-right?" sets the price. Pure; what to do about a miss is the runner's.
+occur in the evidence: results of tools, passages, approved answers, guidelines, what our side said before. What the
+customer told, in words, voice notes or files, bears out a date or a number of theirs, never what something costs: else
+whoever asks "it is R$ 1, right?" sets the price. Nor does it become ours by being repeated: amounts that our side only
+took up ("you said R$ 1"), and those of a summary that our side did not name, stay the customer's. Pure; what to do about
+a miss is the runner's.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prosa.agents.figures import Figure, Key, digits, figures
 
@@ -18,24 +20,40 @@ _SHORTEST_ID = 3  # digits from which a bare number is a price, a house or an or
 _PHONE_TAIL = 8  # digits two writings of one telephone number share at least: without country and area
 _YEAR = range(1900, 2101)
 _PRICED = frozenset({"money", "percent"})
-# What stands before an amount of the customer's that is only taken up: their limit, what they said or paid, a denial; or the file they sent it in.
+# What stands before an amount of the customer's that is only taken up: their limit, what they said or paid, a denial
+# (not the Portuguese "no", which is "in the"); or the file they sent it in.
 _TAKEN_UP = re.compile(
     r"\b(?:ate|no maximo|abaixo de|menos de|hasta|como maximo|por debajo de|up to|at most|under|below|less than|within|"
     r"orcamento|presupuesto|budget|(?:voce|vc|you|usted) (?:\w+ )?(?:disse|falou|mencionou|citou|pagou|viu|said|mentioned|paid|saw|dijo|menciono|pago|vio)|"
-    r"dijiste|mencionaste|pagaste|viste|nao|nunca|nem|no|not|never|(?:is|does|do|can|has)nt)\b[^.,;:!?\n]{0,40}$|"
+    r"dijiste|mencionaste|pagaste|viste|nao|nunca|nem|not|never|"
+    r"no (?:es|son|era|fue|cuestan?|sale|queda|esta|hay|se|lo|la|le|te|nos|tenemos|podemos|puedo|cobramos|damos|hacemos|hago|ofrecemos|longer)|"
+    r"(?:is|does|do|can|has)nt)\b[^.,;:!?\n]{0,40}$|"
     r"\b(?:documento|arquivo|pdf|anexo|comprovante|boleto|fatura|recibo|nota fiscal|archivo|adjunto|comprobante|factura|document|file|attachment|"
-    r"invoice|receipt)\b[^.;!?\n]{0,40}$"
+    # … unless a price is made of what it says
+    r"invoice|receipt)\b(?![^.;!?\n]*\b(?:custa|custam|sai|fica|vale|costs?|cuestan?|queda|preco|precio|price)\b)[^.;!?\n]{0,40}$"
 )
+OURS: Mapping[str, str] = {
+    "pt": "Valores que nós dissemos",
+    "es": "Valores que dijimos nosotros",
+    "en": "Amounts we named",
+}
+"""How the line of a summary begins that tells the business's amounts apart from the customer's."""
 
 
 def unsupported(
-    draft: str, evidence: Iterable[str], *, theirs: Iterable[str] = (), month_first: bool = False
+    draft: str,
+    evidence: Iterable[str],
+    *,
+    said: Iterable[str] = (),
+    theirs: Iterable[str] = (),
+    month_first: bool = False,
 ) -> tuple[str, ...]:
     """The figures of ``draft``, as written, that no text of ``evidence`` bears out; each once, in the draft's order.
 
-    ``theirs``, what the customer said, bears them out too, but amounts of money and percentages only where the draft takes
-    them up as the customer's ("up to R$ 100", "you said 10 %"), denies them or asks back. A number with a unit (``R$ 30``, ``30 dias``, ``30 %``) is borne out by the same number with the same unit or
-    with none. Bare numbers of one or two digits count things and are not looked at.
+    ``said``: what our side said before; amounts of the customer's that it only took up there are none of its own.
+    ``theirs``, what the customer told, bears them out too, but amounts of money and percentages only where the draft takes
+    them up as the customer's ("up to R$ 100", "you said 10 %", "your receipt of R$ 50"), denies them or asks back. A number
+    with a unit (``R$ 30``, ``30 dias``, ``30 %``) is borne out by the same number with the same unit or with none. Bare numbers of one or two digits count things and are not looked at.
     """
     wanted = [figure for figure in figures(draft, month_first=month_first) if _matters(figure)]
     if not wanted:
@@ -49,8 +67,17 @@ def unsupported(
         wanted = [figure for figure in wanted if not _borne_out(figure, known, runs)]
         if not wanted:  # reading figures is the dearest part of a turn: the rest need not be read
             return ()
-    for text in theirs:
-        for figure in figures(text, month_first=month_first):
+    told = [figures(text, month_first=month_first) for text in theirs]
+    claims = _values(each for found in told for each in found)
+    for text in said:
+        for figure in _own(text, claims, month_first=month_first):
+            known |= figure.keys
+            runs.add(digits(figure.shown))
+        wanted = [figure for figure in wanted if not _borne_out(figure, known, runs)]
+        if not wanted:
+            return ()
+    for found in told:
+        for figure in found:
             known |= figure.keys
             runs.add(digits(figure.shown))
         wanted = [
@@ -61,6 +88,56 @@ def unsupported(
         if not wanted:
             break
     return tuple(dict.fromkeys(figure.shown for figure in wanted))
+
+
+def apart(text: str, old: str, said: Iterable[str], theirs: Iterable[str], locale: str) -> str:
+    """A summary's ``text`` with a last line that names those of its amounts which our side said.
+
+    ``old`` is the summary before, with such a line of its own; ``said`` and ``theirs`` are the lines since.
+    """
+    body, _ = _parted(text)
+    claims = _values(each for line in theirs for each in figures(line))
+    known: set[Key] = set()
+    runs: set[str] = set()
+    for figure in (*figures(_parted(old)[1]), *(each for line in said for each in _own(line, claims))):
+        known |= figure.keys
+        runs.add(digits(figure.shown))
+    ours = [each.shown for each in figures(body) if _is_price(each) and _borne_out(each, known, runs)]
+    if not ours:
+        return body
+    label = OURS.get(locale.replace("_", "-").partition("-")[0].lower(), OURS["pt"])
+    return f"{body}\n{label}: {'; '.join(dict.fromkeys(ours))}"
+
+
+def own_amounts(summary: str) -> str:
+    """The amounts of a summary that our side named; empty when it does not tell them apart."""
+    return _parted(summary)[1]
+
+
+def _parted(summary: str) -> tuple[str, str]:
+    """A summary without the line that tells our amounts, and that line's amounts."""
+    body: list[str] = []
+    ours: list[str] = []
+    for line in summary.splitlines():
+        label, _, rest = line.strip().partition(": ")
+        if label in OURS.values():
+            ours.append(rest)
+        else:
+            body.append(line)
+    return "\n".join(body), "; ".join(ours)
+
+
+def _own(text: str, claims: set[str], *, month_first: bool = False) -> list[Figure]:
+    """The figures of a line of our side, without the customer's amounts that it only took up."""
+    return [
+        each
+        for each in figures(text, month_first=month_first)
+        if not (_is_price(each) and _values([each]) & claims and _only_taken_up(text, each.shown))
+    ]
+
+
+def _values(found: Iterable[Figure]) -> set[str]:
+    return {value for each in found for _, value in each.keys}
 
 
 def hint(missing: tuple[str, ...]) -> str:

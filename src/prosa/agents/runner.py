@@ -147,7 +147,9 @@ async def _converse(name: str, work: Work) -> TurnResult | None:
             made |= {"ok": False, "error": f"only approved answers may be said of: {topic}", "status": "strict"}
             return None
         month_first = work.turn.locale.replace("_", "-").lower() == "en-us"
-        missing = grounding.unsupported(said, work.evidence(), theirs=work.theirs(), month_first=month_first)
+        missing = grounding.unsupported(
+            said, work.evidence(), said=work.ours(), theirs=work.theirs(), month_first=month_first
+        )
         undone = outcomes.unsupported(said, work.toolbox.worked, work.said())
         if not missing and not undone:
             work.trace["finish_reason"] = response.finish_reason

@@ -64,8 +64,14 @@ async def write(
 ) -> Written:
     """The summary of ``old`` and ``lines``: by the first model that answers with no figure of its own, else extracted.
 
+    Amounts that our side named are told in its last line, by us and not by the model.
     ``unknown`` is the sentence by which the assistant says that it does not know: what it answered stays open.
     """
+
+    def apart(text: str) -> str:
+        customers = [line.text for line in lines if line.author == "customer"]
+        return grounding.apart(text, old, [line.text for line in lines if line.author != "customer"], customers, locale)
+
     spent: list[tuple[str, Usage]] = []
     told = TELLING.format(business=" ".join(business.split()), reader=READERS[purpose], language=language(locale))
     text, by = old, ""
@@ -77,10 +83,12 @@ async def write(
         spent += done.spent
         kept = done.text[:MOST].strip()
         if not kept or grounding.unsupported(kept, [shown]):
-            return Written(extract(old, lines, locale, reason=reason, unknown=unknown), "", tuple(spent))
+            return Written(apart(extract(old, lines, locale, reason=reason, unknown=unknown)), "", tuple(spent))
         text, by = kept, done.model
     return (
-        Written(text, by, tuple(spent)) if by else Written(extract(old, lines, locale, reason=reason, unknown=unknown))
+        Written(apart(text), by, tuple(spent))
+        if by
+        else Written(apart(extract(old, lines, locale, reason=reason, unknown=unknown)))
     )
 
 
@@ -97,7 +105,7 @@ def extract(old: str, lines: Sequence[Line], locale: str, *, reason: str = "", u
             first = first or rest
         elif label == answered:
             pairs.append(rest)
-        elif label not in (opened, why):
+        elif label not in (opened, why, *grounding.OURS.values()):
             lead.append(told_before)
     waiting: list[str] = []
     asked: list[str] = []

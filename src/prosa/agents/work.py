@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelRequestPart, ModelResponse
 
-from prosa.agents import guidelines, outcomes, passages, tools
+from prosa.agents import grounding, guidelines, outcomes, passages, tools
 from prosa.contracts import ApprovedAnswer, Json, Turn, TurnResult, Usage
 
 
@@ -82,11 +82,15 @@ class Work:
             f"{turn.now:%Y-%m-%d %H:%M}",
             turn.customer_number,
             *turn.words.values(),
-            *(line.text for line in turn.history if line.author != "customer"),
+            grounding.own_amounts(turn.summary),
         ]
 
+    def ours(self) -> list[str]:
+        """What our side said before, whoever said it."""
+        return [line.text for line in self.turn.history if line.author != "customer"]
+
     def theirs(self) -> list[str]:
-        """What the customer told, also by files: it bears out less. A summary does not say for certain who named a figure."""
+        """What the customer told, also by files and as a summary tells it: it bears out less."""
         turn = self.turn
         lines = (line.text for line in (*turn.question, *turn.history) if line.author == "customer")
         return [*lines, *self.seen, turn.customer_name, *turn.facts, turn.summary]
