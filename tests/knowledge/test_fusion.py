@@ -34,7 +34,7 @@ def run(act: Callable[[Pool], Awaitable[Any]]) -> Any:
 
     async def live() -> Any:
         try:
-            async with filling._pool() as pool:
+            async with filling.pool() as pool:
                 return await act(pool)
         finally:
             await fusion.close()
