@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from zlib import crc32
 
-from prosa.knowledge.words import EMPTY, SPELLINGS
+from prosa.knowledge.language import language
+from prosa.knowledge.words import BEFORE_NAMES, CHATTY, EMPTY, NUMBERED, SOUNDS, SPELLINGS, SPELLINGS_IN
 
 GRAM = 4
 MOST_WORDS = 32
@@ -155,11 +156,24 @@ def words(business_id: int, text: str) -> list[Word]:
 
     Spellings of chats stand for the words they mean (``qto`` → ``quanto``), and stretched letters are one (``preçooo``).
     """
-    folded = _STRETCHED.sub(r"\1", fold(text[:4000]))
-    spelled = " ".join(SPELLINGS.get(word, word) for word in _WORD.findall(folded))
-    found = dict.fromkeys(_words(spelled))
+    found = dict.fromkeys(_words(" ".join(_meant(text[:4000]))))
     salt = salted(business_id)
     return [Word(word, tuple(number ^ salt for number in numbers(word))) for word in list(found)[:MOST_WORDS]]
+
+
+def _meant(text: str) -> list[str]:
+    """The folded words of a question with chat spellings replaced by what they stand for."""
+    told = _WORD.findall(_STRETCHED.sub(r"\1", fold(text)))
+    spoken = language(text)
+    here = SPELLINGS_IN.get(spoken, {})
+    meant = [here.get(word) or SPELLINGS.get(word, word) for word in told]
+    if spoken not in ("pt", "es") and not SOUNDS.keys().isdisjoint(told):
+        chatty = not CHATTY.isdisjoint(told)
+        for at, (before, word, after) in enumerate(zip(["", *told], told, [*told[1:], ""], strict=False)):
+            counted = before in NUMBERED or not after.isalpha() or meant[at + 1] in ("please", "thanks")
+            if word in SOUNDS and (after in BEFORE_NAMES or (chatty and not counted)):
+                meant[at] = SOUNDS[word]
+    return meant
 
 
 def question(business_id: int, text: str) -> list[tuple[int, ...]]:
