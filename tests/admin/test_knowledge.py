@@ -241,6 +241,9 @@ def test_answers_are_imported_whole_or_not_at_all(admin_client, business):
     assert "Line 3" in bad.content.decode()
     assert ApprovedAnswer.objects.get().answer == "velho"
     assert "no date" in send("question,answer,valid_to\nA,b,ontem\n").content.decode()
+    assert "no date" in send("question,answer,valid_to\nA,b,1/1/99999999999999999999\n").content.decode()
+    reversed_days = send("question,answer,valid_from,valid_to\nA,b,2099-02-01,2099-01-01\n").content.decode()
+    assert "Line 2: The last day is before the first." in reversed_days
     assert "must name the columns" in send("um,dois\na,b\n").content.decode()
     good = send("Pergunta;Resposta;Até\nFrete?;novo é assim;31/12/2099\nTrocas?;30 dias;\n", "cp1252")
     assert "2 answers were imported." in good.content.decode()

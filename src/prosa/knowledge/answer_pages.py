@@ -27,7 +27,7 @@ from prosa.business.pages import register
 from prosa.errors import BadInput
 from prosa.knowledge import gaps
 from prosa.knowledge.learned import Gap
-from prosa.knowledge.models import ApprovedAnswer
+from prosa.knowledge.models import ApprovedAnswer, valid_on
 
 MOST_BYTES = 2 * 1024 * 1024
 MOST_ROWS = 5_000
@@ -53,11 +53,8 @@ class ValidFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[ApprovedAnswer]) -> QuerySet[ApprovedAnswer]:
         """By today's date."""
         today = timezone.localdate()
-        later, over = Q(valid_from__gt=today), Q(valid_to__lt=today)
-        chosen = {"later": later, "over": over, "now": ~later & ~over}.get(self.value() or "")
-        # A missing date is no limit; SQL would call it unknown.
-        if self.value() == "now":
-            chosen = (Q(valid_from=None) | Q(valid_from__lte=today)) & (Q(valid_to=None) | Q(valid_to__gte=today))
+        choices = {"now": valid_on(today), "later": Q(valid_from__gt=today), "over": Q(valid_to__lt=today)}
+        chosen = choices.get(self.value() or "")
         return queryset.filter(chosen) if chosen is not None else queryset
 
 
@@ -216,6 +213,12 @@ def take_in(business_id: int, data: bytes) -> int:
             answer = known.setdefault(question, ApprovedAnswer(business_id=business_id, question=question))
             answer.answer, answer.active = said, True
             answer.valid_from, answer.valid_to = _day(row.get("valid_from"), line), _day(row.get("valid_to"), line)
+            try:
+                answer.clean()
+            except ValidationError as error:
+                raise BadInput(
+                    f"Line {line}: {' '.join(error.messages)}\nCorrect it, and import the file again."
+                ) from None
             answer.save()
             count += 1
     return count
@@ -229,7 +232,7 @@ def _day(value: Any, line: int) -> date | None:
     month, _slash, year = rest.partition("/")
     try:
         return date(int(year), int(month), int(day)) if slash else date.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadInput(f"Line {line}: {text[:30]} is no date.\nWrite it as 2026-12-31.") from None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import PurePosixPath
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -13,6 +15,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models.signals import post_delete, pre_delete
 from django.dispatch import receiver
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from prosa.business.models import Business
@@ -23,6 +26,13 @@ def place(source: Source, filename: str) -> str:
     """Where an upload is kept. Of the name it came with only the ending counts, and that must be one we know."""
     suffix = PurePosixPath(filename).suffix.lower()
     return f"knowledge/{source.business_id}/{uuid4().hex}{suffix if suffix in SUFFIXES else ''}"
+
+
+def valid_on(day: date) -> models.Q:
+    """Of approved answers, those that may be given on this day."""
+    # A missing date is no limit; SQL would call it unknown.
+    begun = models.Q(valid_from=None) | models.Q(valid_from__lte=day)
+    return begun & (models.Q(valid_to=None) | models.Q(valid_to__gte=day))
 
 
 class ApprovedAnswer(models.Model):
@@ -55,6 +65,13 @@ class ApprovedAnswer(models.Model):
         """It cannot end before it begins."""
         if self.valid_from and self.valid_to and self.valid_to < self.valid_from:
             raise ValidationError({"valid_to": _("The last day is before the first.")})
+
+    @classmethod
+    def in_force(cls, business_id: int) -> models.QuerySet[ApprovedAnswer]:
+        """Those of a business that may be given today, by its clock."""
+        zone = Business.objects.values_list("timezone", flat=True).get(pk=business_id)
+        today = timezone.localdate(timezone=ZoneInfo(zone))
+        return cls.objects.filter(valid_on(today), business_id=business_id, active=True)
 
 
 class Source(models.Model):

@@ -94,7 +94,9 @@ def approve(suggestion: Suggestion, user: AbstractBaseUser | None) -> ApprovedAn
             raise NotAllowed(
                 "This answer hides personal data in brackets.\nWrite what customers should read, save, and approve it."
             )
-        replaced = held.of if held.kind == Suggestion.Kind.REPLACES else None
+        # One that went out of force meanwhile would not be given with the new text either.
+        replaces = held.kind == Suggestion.Kind.REPLACES
+        replaced = ApprovedAnswer.in_force(held.business_id).filter(pk=held.of_id).first() if replaces else None
         if replaced is not None:
             held.before, replaced.answer = replaced.answer, held.answer
             replaced.save()
@@ -138,9 +140,9 @@ def _decide(held: Suggestion, user: AbstractBaseUser | None, status: Suggestion.
 
 
 def _related(business_id: int, asked: set[str]) -> ApprovedAnswer | None:
-    """The approved answer one of whose wordings asks the same."""
+    """The approved answer in force one of whose wordings asks the same."""
     best, share = None, RELATED
-    for answer in ApprovedAnswer.objects.filter(business_id=business_id, active=True).order_by("pk")[:5000]:
+    for answer in ApprovedAnswer.in_force(business_id).order_by("pk")[:5000]:
         near = max(gaps.alike(gaps.stems(wording), asked) for wording in answer.question.split(";"))
         if near >= share:
             best, share = answer, near

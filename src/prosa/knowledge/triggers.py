@@ -11,11 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from django.db import migrations, transaction
-from django.db.models import Q
-from django.utils import timezone
 
-from prosa.business.models import Business
-from prosa.business.zones import zone_named
 from prosa.knowledge import origins, sync
 from prosa.knowledge.models import ApprovedAnswer, Change, Source
 from prosa.queue import chore, defer_sql, periodic
@@ -105,14 +101,7 @@ def attach(table: str, kind: str, *, key: str = "id", business: str = "business_
 
 def answers(business_id: int, keys: Sequence[str] | None) -> dict[str, origins.Row]:
     """The approved answers of a business that are valid today, in its time zone: question, and question with answer."""
-    zone = Business.objects.values_list("timezone", flat=True).get(pk=business_id)
-    today = timezone.localdate(timezone=zone_named(zone))
-    found = ApprovedAnswer.objects.filter(
-        Q(valid_from=None) | Q(valid_from__lte=today),
-        Q(valid_to=None) | Q(valid_to__gte=today),
-        business_id=business_id,
-        active=True,
-    )
+    found = ApprovedAnswer.in_force(business_id)
     if keys is not None:
         found = found.filter(pk__in=[int(key) for key in keys])
     return {
