@@ -155,12 +155,12 @@ async def test_characters_a_database_refuses_are_taken(web: World):
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=st.one_of(st.binary(max_size=60), st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["user_id", "text", "msg", "inbox", "attachments"]), inner), max_leaves=8).map(lambda value: json.dumps(value).encode())))  # fmt: skip
 def test_any_body_is_a_question_or_a_problem(body: bytes):
-    from prosa.conversations.api import _question
+    from prosa.conversations.api_bodies import Question, read
     from prosa.conversations.problems import Problem
 
     told = None
     try:
-        _question(body)
+        read(Question, body, "{}")
     except Problem as problem:
         told = problem.status
     assert told in {None, 400, 422}

@@ -1,203 +1,32 @@
 """The REST API: a program writes as a customer and reads the answer where it asked. See docs/reference/api.md.
 
-``POST /api/v1/messages`` and its alias ``POST /seller/bot/``. Bodies are read here and not by ninja, so that size, depth
-and types are judged before anything is built from them.
+``POST /api/v1/messages`` and its alias ``POST /seller/bot/``.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Awaitable, Callable
-from inspect import iscoroutinefunction
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import orjson
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.http.request import UnreadablePostError
-from django.urls import URLPattern, URLResolver, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
-from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationError
-from ninja.openapi.schema import OpenAPISchema
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, model_validator
-from pydantic import ValidationError as Invalid
 
 from prosa import conf
-from prosa.contracts import Json
-from prosa.conversations import asking, keys
+from prosa.conversations import asking, keys, refusals
+from prosa.conversations.api_bodies import MAX_KEY, AnswerOut, ProblemOut, Question, body_of, read
 from prosa.conversations.asking import Answer, Asked
 from prosa.conversations.entrance import Entrance, entrance
 from prosa.conversations.keys import Caller
-from prosa.conversations.problems import CONTENT_TYPE, Problem
-from prosa.conversations.receiver import Unavailable
+from prosa.conversations.problems import Problem
 from prosa.conversations.trace import Trace
-from prosa.errors import NotAllowed, SlowDown
+from prosa.errors import NotAllowed
 
-MAX_BODY = conf.MEGABYTE
-MAX_TEXT = 20_000
-MAX_USER_ID = 150
-MAX_KEY = 255
+EXAMPLE = '{"user_id": "42", "text": "Hello"}'
 LONGEST_WAIT_S = 60
 ASK_AGAIN_S = 1
 _WAIT = re.compile(r"(?:^|[,;]\s*)wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
-_NAME = r"^[^\x00-\x20\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\x9f])?$"
-
-
-Text = Annotated[StrictStr, Field(min_length=1, max_length=MAX_TEXT, pattern=r"\S")]
-
-
-def _whole(value: Any) -> Any:
-    """``42.0`` is an integer in JSON."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _writes(name: str) -> Json:
-    return {"required": [name], "properties": {name: {"type": "string"}}}
-
-
-class Question(BaseModel):
-    """A customer's message. ``text`` (or its older name ``msg``) is what they wrote, ``user_id`` who they are to you."""
-
-    model_config = ConfigDict(json_schema_extra={"anyOf": [_writes("text"), _writes("msg")]})
-
-    user_id: (
-        Annotated[StrictStr, Field(min_length=1, max_length=MAX_USER_ID, pattern=_NAME)]
-        | Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_whole)]
-    ) = Field(description="Your own id of the customer, without control characters or spaces around it.")
-    text: Text | None = None
-    msg: Text | None = Field(None, description="The same as text, which wins when both are there.")
-    inbox: Annotated[StrictStr, Field(max_length=50)] | None = Field(
-        None, description="The short name of the key's inbox, to be sure of it."
-    )
-    attachments: Annotated[list[Any], Field(max_length=0)] | None = Field(
-        None, description="Files cannot be taken yet: leave it out or empty."
-    )
-
-    @model_validator(mode="after")
-    def _written(self) -> Question:
-        if self.text is None and self.msg is None:
-            raise ValueError("text is missing")
-        return self
-
-
-class ReplyOut(BaseModel):
-    """One bubble. Kinds with more than text carry it beside, e.g. ``options`` of ``buttons``."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: int
-    author: str = Field(description="bot, system (a notice), agent or owner_phone (a person).")
-    kind: str
-    text: str = Field(description="Markdown.")
-
-
-class AnswerOut(BaseModel):
-    """What became of a message."""
-
-    conversation_id: int
-    message_id: int
-    status: Literal["answered", "waiting", "with_agent"] = Field(
-        description="answered: replies is all there is; waiting: for the assistant (202) or for a person (200); with_agent: a person has it."
-    )
-    replies: list[ReplyOut]
-    response: str = Field(description="The replies' texts, joined by an empty line.")
-    turn_id: int | None = Field(description="The turn that answered; shared by all messages of one burst.")
-    poll: str | None = Field(description="Where to ask again, while it is not answered.")
-
-
-class ProblemOut(BaseModel):
-    """RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str = Field(description="What happened, and the next move.")
-    errors: list[dict[str, Any]] | None = Field(None, description="Which fields are wrong: loc and msg each.")
-
-
-class _Api(NinjaAPI):
-    """Ninja, whose description says that errors are problems, and whose refusal of a method is one."""
-
-    @property
-    def urls(self) -> tuple[list[URLResolver | URLPattern], str, str]:
-        """What ninja makes of the operations."""
-        patterns, app, namespace = super().urls
-        for pattern in patterns:
-            if isinstance(pattern, URLPattern) and iscoroutinefunction(pattern.callback):
-                pattern.callback = _of_method(pattern.callback)
-        return patterns, app, namespace
-
-    def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
-        schema = super().get_openapi_schema(**arguments)
-        for operations in schema["paths"].values():
-            for operation in operations.values():
-                for status, response in operation["responses"].items():
-                    if int(status) >= 400 and "application/json" in response.get("content", {}):
-                        response["content"][CONTENT_TYPE] = response["content"].pop("application/json")
-        schema.setdefault("components", {}).setdefault("securitySchemes", {}).update(
-            {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            }
-        )
-        return schema
-
-
-def _of_method(view: Callable[..., Awaitable[HttpResponse]]) -> Callable[..., Awaitable[HttpResponse]]:
-    """The view, with ninja's bare text about a wrong method said as a problem."""
-
-    @csrf_exempt  # as ninja's own views are: keys are in headers, which no other site's page can send
-    async def asked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = await view(request, *args, **kwargs)
-        if not isinstance(response, HttpResponseNotAllowed):
-            return response
-        allowed = ", ".join(sorted(response.headers["Allow"].split(", ")))
-        return Problem(
-            405, f"This address does not take {request.method}.", f"Use {allowed}.", headers={"Allow": allowed}
-        ).response()
-
-    return asked
-
-
-def _make(namespace: str, **arguments: Any) -> _Api:
-    made = _Api(title="Prosa", version="1", urls_namespace=namespace, docs_url=None, **arguments)
-
-    @made.exception_handler(Problem)
-    def problem(_request: HttpRequest, error: Problem) -> HttpResponse:
-        return error.response()
-
-    @made.exception_handler(Unavailable)
-    def unavailable(_request: HttpRequest, _error: Unavailable) -> HttpResponse:
-        refused = Problem(
-            503,
-            "The database cannot be reached.",
-            "Send it again, with the same Idempotency-Key.",
-            headers={"Retry-After": "5"},
-        )
-        return refused.response()
-
-    @made.exception_handler(SlowDown)
-    def slow_down(_request: HttpRequest, error: SlowDown) -> HttpResponse:
-        seconds = str(max(1, math.ceil(error.retry_after or 1)))
-        return Problem(
-            429, "This key asks too often.", f"Wait {seconds} s.", headers={"Retry-After": seconds}
-        ).response()
-
-    @made.exception_handler(ValidationError)
-    def invalid(_request: HttpRequest, error: ValidationError) -> HttpResponse:
-        return invalid_fields([{"loc": list(each["loc"]), "msg": each["msg"]} for each in error.errors]).response()
-
-    @made.exception_handler(Http404)
-    def missing(_request: HttpRequest, _error: Http404) -> HttpResponse:
-        return _nothing().response()
-
-    @made.exception_handler(HttpError)
-    def other(_request: HttpRequest, error: HttpError) -> HttpResponse:
-        return Problem(error.status_code, str(error)).response()
-
-    return made
-
 
 QUESTION = {
     "parameters": [
@@ -218,8 +47,8 @@ REFUSALS: dict[int, Any] = dict.fromkeys((401, 403, 404, 429, 503), ProblemOut)
 OUTCOMES: dict[int, Any] = {200: AnswerOut, 202: AnswerOut} | REFUSALS
 ASKED: dict[int, Any] = OUTCOMES | dict.fromkeys((400, 408, 409, 413, 415, 422), ProblemOut)
 
-api = _make("prosa_api", description="Write to the assistant as a customer and read its answer.")
-seller = _make("prosa_seller", openapi_url=None)
+api = refusals.make("prosa_api", description="Write to the assistant as a customer and read its answer.")
+seller = refusals.make("prosa_seller", openapi_url=None)
 
 
 @api.post(
@@ -288,11 +117,7 @@ async def seller_look(request: HttpRequest, message_id: int) -> HttpResponse:
 @csrf_exempt
 async def nothing_here(_request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
     """Any other address below ``/api/v1/``."""
-    return _nothing().response()
-
-
-def _nothing() -> Problem:
-    return Problem(404, "There is nothing at this address.", "The addresses are in /api/v1/openapi.json.")
+    return refusals.nothing().response()
 
 
 async def _seller(request: HttpRequest, door: Entrance) -> Caller:
@@ -303,7 +128,7 @@ async def _seller(request: HttpRequest, door: Entrance) -> Caller:
 async def _ask(request: HttpRequest, door: Entrance, who: Caller, message_url: str) -> HttpResponse:
     keys.pace(who)
     body = body_of(request)
-    question = _question(body)
+    question = read(Question, body, EXAMPLE)
     if question.inbox and question.inbox != who.inbox.slug:
         raise Problem(404, "This key has no such inbox.", "Leave inbox out, or use a key of that inbox.")
     key = request.headers.get("Idempotency-Key", "").strip()
@@ -328,51 +153,6 @@ async def _look(request: HttpRequest, door: Entrance, who: Caller, message_id: i
     if answer is None:
         raise Problem(404, "This key's inbox has no such message.")
     return _told(answer, message_url)
-
-
-def body_of(request: HttpRequest) -> bytes:
-    """The JSON a request brought, not yet read.
-
-    :raises Problem: another type (415), not whole (408), or larger than :data:`MAX_BODY` (413).
-    """
-    kind = (request.content_type or "").lower()
-    if kind != "application/json":
-        # Also what keeps a stranger's web page from writing to a developer's open alias: this type needs a preflight.
-        raise Problem(415, "The body must be JSON.", "Send 'Content-Type: application/json'.")
-    try:
-        body = request.read(MAX_BODY + 1)
-    except UnreadablePostError:
-        raise Problem(408, "The body did not arrive whole.", "Send it again.") from None
-    if len(body) > MAX_BODY:
-        raise Problem(413, "A message may hold 1 MB at most.", "Send less.")
-    return body
-
-
-def _question(body: bytes) -> Question:
-    try:
-        given = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Problem(
-            400, f"The body is not JSON: {error.msg}.", 'Send e.g. {"user_id": "42", "text": "Hello"} in UTF-8.'
-        ) from None
-    if not isinstance(given, dict):
-        raise invalid_fields([{"loc": [], "msg": "a JSON object is expected"}])
-    try:
-        return Question.model_validate(given)
-    except Invalid as error:
-        raise invalid_fields(
-            [
-                {"loc": list(each["loc"]), "msg": each["msg"].removeprefix("Value error, ")}
-                for each in error.errors(include_url=False, include_input=False)
-            ]
-        ) from None
-
-
-def invalid_fields(errors: list[Json]) -> Problem:
-    """A refusal that names the wrong fields."""
-    first = errors[0] if errors else {"loc": [], "msg": "is wrong"}
-    where = ".".join(str(part) for part in first["loc"]) or "body"
-    return Problem(422, f"{where}: {first['msg']}.", "Correct it and send it again.", errors=errors)
 
 
 def _patience(request: HttpRequest, usual: float) -> float:

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import orjson
 from django.http import HttpRequest, HttpResponse
 from pydantic import BaseModel, Field, StrictStr
-from pydantic import ValidationError as Invalid
 
 from prosa.agents.copilot import MOST
 from prosa.conversations import copilot, keys
-from prosa.conversations.api import ASKED, QUESTION, REFUSALS, ProblemOut, api, body_of, invalid_fields
+from prosa.conversations.api import ASKED, QUESTION, REFUSALS, api
+from prosa.conversations.api_bodies import ProblemOut, body_of, read
 from prosa.conversations.entrance import Entrance, entrance
 from prosa.conversations.keys import Caller
 from prosa.conversations.problems import Problem
@@ -115,27 +115,11 @@ async def rewrite(request: HttpRequest, conversation_id: int) -> HttpResponse:
     """409 when no model can be asked; 422 when every try changed a figure."""
 
     async def work(door: Entrance, who: Caller) -> dict[str, Any]:
-        draft = _draft(body_of(request))
+        draft = read(Draft, body_of(request), '{"text": "Hello", "way": "formal"}')
         args = (who.inbox.business_id, conversation_id, draft.text, draft.way, who.inbox.id)
         return {"text": await copilot.rewrite(door, *args)}
 
     return await _done(request, conversation_id, work)
-
-
-def _draft(body: bytes) -> Draft:
-    try:
-        return Draft.model_validate(orjson.loads(body))
-    except orjson.JSONDecodeError as error:
-        raise Problem(
-            400, f"The body is not JSON: {error.msg}.", 'Send e.g. {"text": "Hello", "way": "formal"} in UTF-8.'
-        ) from None
-    except Invalid as error:
-        raise invalid_fields(
-            [
-                {"loc": list(each["loc"]), "msg": each["msg"]}
-                for each in error.errors(include_url=False, include_input=False)
-            ]
-        ) from None
 
 
 async def _done(
