@@ -7,9 +7,8 @@ import logging
 import re
 import time
 
-import aiohttp
 from pydantic_ai.direct import model_request
-from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, ModelTimeoutError
+from pydantic_ai.exceptions import ModelHTTPError, ModelTimeoutError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.settings import ModelSettings
 
@@ -58,7 +57,7 @@ async def ask(mind: llm.Mind, work: Work) -> ModelResponse | None:
         mind.breaker.abandoned()
         raise
     except Exception as error:  # noqa: BLE001  whatever a stranger's server or an SDK does, the customer gets an answer
-        _judge(mind, error)
+        mind.failed(error)
         status = _status(error)
         logger.warning("Model %s failed (%s, %s)", mind.name, status, type(error).__name__)
         work.trace["attempts"].append(attempt(mind.name, began, explained(error, deadline), status=status))
@@ -102,15 +101,6 @@ async def _request(mind: llm.Mind, work: Work) -> ModelResponse:
                 raise
             mind.tools = False
     return await model_request(mind.model, work.messages, model_settings=settings or None, instrument=False)
-
-
-def _judge(mind: llm.Mind, error: Exception) -> None:
-    """Whether an error speaks against the server or only against this request."""
-    refused_this = isinstance(error, ModelHTTPError) and error.status_code in {400, 404, 413, 422}
-    if refused_this or not isinstance(error, (TimeoutError, OSError, ModelAPIError, aiohttp.ClientError)):
-        mind.breaker.succeeded()
-    else:
-        mind.breaker.failed()
 
 
 def attempt(name: str, began: float, error: str = "", *, status: int | str | None = None) -> Json:

@@ -7,9 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import aiohttp
 from pydantic_ai.direct import model_request
-from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelRequest, UserPromptPart
 from pydantic_ai.settings import ModelSettings
 
@@ -57,11 +55,7 @@ async def run(models: Sequence[str], told: str, shown: str, *, deadline: float =
             mind.breaker.abandoned()
             raise
         except Exception as error:  # noqa: BLE001  whatever a stranger's server or an SDK does, there is another way
-            theirs = isinstance(error, ModelHTTPError) and error.status_code in {400, 404, 413, 422}
-            if theirs or not isinstance(error, (TimeoutError, OSError, ModelAPIError, aiohttp.ClientError)):
-                mind.breaker.succeeded()
-            else:
-                mind.breaker.failed()
+            mind.failed(error)
             logger.warning("Model %s failed at an errand (%s)", name, type(error).__name__)
             continue
         mind.breaker.succeeded()

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 from pydantic import SecretStr
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers import Provider
@@ -47,6 +48,14 @@ class Mind:
     breaker: Breaker
     tools: bool = True
     sees: bool = True
+
+    def failed(self, error: Exception) -> None:
+        """Tell the breaker, when an error speaks against the server and not only against what it was asked."""
+        refused_this = isinstance(error, ModelHTTPError) and error.status_code in {400, 404, 413, 422}
+        if refused_this or not isinstance(error, (TimeoutError, OSError, ModelAPIError, aiohttp.ClientError)):
+            self.breaker.succeeded()
+        else:
+            self.breaker.failed()
 
 
 @dataclass
