@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.agents.conftest import NOW
 
-from prosa.agents import grounding, runner
+from prosa.agents import grounding, memory, runner
 from prosa.contracts import File, Line, Turn
 from prosa.simulator.fake_llm import Control
 
@@ -231,3 +231,26 @@ async def test_a_price_a_customer_named_long_ago_is_not_confirmed(models: Contro
     models.say = lambda _: "Seu pedido 4821 chega em 20/11."
     result = await runner.run(turn("e o pedido?", summary="Pedido 4821 prometido para 20/11."))
     assert result.replies[0].text == "Seu pedido 4821 chega em 20/11."
+
+
+async def test_no_more_is_read_for_figures_than_the_model_read(
+    models: Control, turn: Callable[..., Turn], monkeypatch: pytest.MonkeyPatch
+):
+    """All of it on the event loop: a burst of long messages must not hold up the other conversations."""
+    read: list[int] = []
+    real = grounding.figures
+    monkeypatch.setattr(grounding, "figures", lambda text, **kept: read.append(len(text)) or real(text, **kept))
+    models.say = lambda _: "O creme custa R$ 77,00."
+    history = [("customer", "12 " * 5_000), ("bot", "34 " * 1_000)] * 20
+    await runner.run(turn(("12 " * 5_000,) * 20, history=history, history_tokens=1_500))
+    assert len(read) > 4
+    assert max(read) <= memory.MAX_QUESTION + 100
+
+
+async def test_what_the_model_did_not_read_bears_nothing_out(models: Control, turn: Callable[..., Turn]):
+    models.say = lambda _: "O creme custa R$ 77,00."
+    history = [("bot", "O creme custa R$ 77,00."), ("customer", "ok " * 400)]
+    near = await runner.run(turn("e o creme?", history=history))
+    far = await runner.run(turn("e o creme?", history=history, history_tokens=300))
+    assert near.replies[0].text == "O creme custa R$ 77,00."
+    assert "R$ 77" not in far.replies[0].text

@@ -75,9 +75,8 @@ async def run(turn: Turn) -> TurnResult:
     if topic := _topic(turn, memory.question(turn.question)):
         trace["strict"] = topic
     names = [] if topic else _chain(turn)
-    work = Work(turn, tools.Toolbox(turn), trace, started + turn.turn_deadline, approved)
+    work = Work(turn, tools.Toolbox(turn), trace, started + turn.turn_deadline, approved, remembered.lines)
     if names:
-        work.approved = approved
         work.told = guidelines.instructions(turn, approved)
         work.messages = guidelines.messages(turn, remembered, work.told)
     if turn.deeds:

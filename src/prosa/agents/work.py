@@ -9,19 +9,20 @@ from decimal import Decimal
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelRequestPart, ModelResponse
 
-from prosa.agents import grounding, guidelines, outcomes, passages, tools
-from prosa.contracts import ApprovedAnswer, Json, Turn, TurnResult, Usage
+from prosa.agents import grounding, guidelines, memory, outcomes, passages, tools
+from prosa.contracts import ApprovedAnswer, Json, Line, Turn, TurnResult, Usage
 
 
 @dataclass
 class Work:
-    """A turn on its way through the models: the messages so far and what they cost."""
+    """A turn on its way through the models: the messages so far and what they cost. ``lines`` of its history they read."""
 
     turn: Turn
     toolbox: tools.Toolbox
     trace: Json
     ends: float
     approved: Sequence[ApprovedAnswer] = ()
+    lines: Sequence[Line] = ()
     told: str = ""
     messages: list[ModelMessage] = field(default_factory=list)
     spent: list[Usage] = field(default_factory=list)
@@ -87,17 +88,17 @@ class Work:
 
     def ours(self) -> list[str]:
         """What our side said before, whoever said it."""
-        return [line.text for line in self.turn.history if line.author != "customer"]
+        return [line.text for line in self.lines if line.author != "customer"]
 
     def theirs(self) -> list[str]:
         """What the customer told, also by files and as a summary tells it: it bears out less."""
         turn = self.turn
-        lines = (line.text for line in (*turn.question, *turn.history) if line.author == "customer")
-        return [*lines, *self.seen, turn.customer_name, *turn.facts, turn.summary]
+        lines = (line.text for line in self.lines if line.author == "customer")
+        return [memory.question(turn.question), *lines, *self.seen, turn.customer_name, *turn.facts, turn.summary]
 
     def said(self) -> list[str]:
         """What our side said before, and the business's fixed sentences."""
-        return [*self.turn.words.values(), *(line.text for line in self.turn.history if line.author in outcomes.OURS)]
+        return [*self.turn.words.values(), *(line.text for line in self.lines if line.author in outcomes.OURS)]
 
     def signed(self, result: TurnResult) -> TurnResult:
         """``result`` with everything the tools left behind."""
