@@ -36,3 +36,16 @@ def test_what_did_not_change_is_folded():
 def test_a_passage_too_long_to_compare_is_shown_whole(monkeypatch):
     monkeypatch.setattr(comparing, "MOST_WORDS", 2)
     assert compare("a b c", "a b d") == [Piece("removed", "a b c"), Piece("added", "a b d")]
+
+
+def test_long_texts_are_compared_where_they_differ_and_shown_whole_where_that_is_too_much(monkeypatch):
+    monkeypatch.setattr(comparing, "MOST_LINES", 2)
+    old = "".join(f"{number}\n" for number in range(40))
+    assert [piece for piece in compare(old, old.replace("20\n", "vinte\n")) if piece.kind in ("removed", "added")] == [
+        Piece("removed", "20"), Piece("added", "vinte"),
+    ]  # fmt: skip
+    monkeypatch.setattr(comparing, "MOST_WORDS", 2)
+    other = old.replace("20\n", "vinte\n").replace("23\n", "vinte e três\n")
+    assert [piece for piece in compare(old, other) if piece.kind in ("removed", "added")] == [
+        Piece("removed", "20\n21\n22\n23\n"), Piece("added", "vinte\n21\n22\nvinte e três\n"),
+    ]  # fmt: skip

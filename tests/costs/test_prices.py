@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from prosa import conf
+from prosa.business.models import Specialist
 from prosa.costs import prices
 from prosa.costs.models import BY_PERSON, FROM_CATALOGUE, ModelPrice
 
@@ -32,6 +33,12 @@ def test_the_models_in_use_get_the_catalogues_price_once(business):
     assert row.input > row.cached > 0
     assert row.output > row.input
     assert cost(MINI) == row.input
+
+
+def test_a_specialists_model_is_in_use_too(business):
+    Specialist.objects.create(business=business, name="sales", model="openai-chat:gpt-4.1")
+    assert prices.seed() == 2
+    assert ModelPrice.objects.filter(pattern="openai-chat:gpt-4.1").exists()
 
 
 def test_what_a_person_entered_stays(business):

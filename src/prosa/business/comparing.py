@@ -10,6 +10,8 @@ CONTEXT = 3
 """Unchanged lines shown around a change."""
 MOST_WORDS = 3000
 """A changed passage with more words than this is shown as a whole: comparing takes their square."""
+MOST_LINES = 3000
+"""The same of the lines between the first and the last that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,33 @@ def compare(old: str, new: str) -> list[Piece]:
         return []
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     pieces: list[Piece] = []
-    changes = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    changes = _changes(before, after)
     for place, (kind, start, end, into, upto) in enumerate(changes):
         if kind == "equal":
             pieces += _around(before[start:end], first=place == 0, last=place == len(changes) - 1)
         else:
             pieces += _words("".join(before[start:end]), "".join(after[into:upto]))
     return pieces
+
+
+def _changes(before: list[str], after: list[str]) -> list[tuple[str, int, int, int, int]]:
+    """As ``SequenceMatcher.get_opcodes``; what both texts begin and end with is not compared."""
+    most = min(len(before), len(after))
+    head = next((at for at in range(most) if before[at] != after[at]), most)
+    tail = next((at for at in range(most - head) if before[-1 - at] != after[-1 - at]), most - head)
+    old, new = before[head : len(before) - tail], after[head : len(after) - tail]
+    found = [("equal", 0, head, 0, head)] if head else []
+    if max(len(old), len(new)) > MOST_LINES:
+        found.append(("replace", head, head + len(old), head, head + len(new)))
+    else:
+        # With its heuristic for lines that recur: blank ones would make it take the cube.
+        found += [
+            (kind, head + start, head + end, head + into, head + upto)
+            for kind, start, end, into, upto in SequenceMatcher(None, old, new).get_opcodes()
+        ]
+    if tail:
+        found.append(("equal", head + len(old), len(before), head + len(new), len(after)))
+    return found
 
 
 def _around(lines: list[str], *, first: bool, last: bool) -> list[Piece]:

@@ -22,6 +22,14 @@ LOCALES = [("pt-br", "Português (Brasil)"), ("es", "Español"), ("en", "English
 SESSION_UNITS = [("hours", _("hours")), ("days", _("days")), ("weeks", _("weeks"))]
 
 
+def by_user(label: Any, *, blank: bool = True, editable: bool = True) -> models.ForeignKey[Any, Any]:
+    """Who did it; nobody once the account is gone."""
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=label, null=True, blank=blank, editable=editable,
+        on_delete=models.SET_NULL, related_name="+",
+    )  # fmt: skip
+
+
 class Business(models.Model):
     """A company served by this installation. Everything a customer's data touches belongs to exactly one."""
 
@@ -176,15 +184,7 @@ class Guideline(models.Model):
     version = models.PositiveIntegerField(_("version"), default=1, editable=False)
     revisions = models.PositiveIntegerField(default=0, editable=False)
     updated_at = models.DateTimeField(_("updated"), default=timezone.now, editable=False)
-    updated_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("updated by"),
-        null=True,
-        blank=True,
-        editable=False,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    updated_by = by_user(_("updated by"), editable=False)
 
     class Meta:
         verbose_name = _("guideline")
@@ -306,14 +306,7 @@ class GuidelineVersion(models.Model):
     rules = models.JSONField(_("conditional guidelines"), default=list, blank=True)
     note = models.CharField(_("note"), max_length=300, blank=True)
     published_at = models.DateTimeField(_("published"), default=timezone.now)
-    published_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("published by"),
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    published_by = by_user(_("published by"))
     published_name = models.CharField(_("published by"), max_length=150, blank=True)
 
     class Meta:
@@ -337,14 +330,7 @@ class GuidelineDraft(models.Model):
     based_on = models.PositiveIntegerField(_("begun from version"))
     revision = models.PositiveIntegerField()
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
-    updated_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("updated by"),
-        null=True,
-        blank=True,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    updated_by = by_user(_("updated by"))
 
     class Meta:
         verbose_name = _("draft of guidelines")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
@@ -13,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from prosa import conf
-from prosa.business.models import Business
+from prosa.business.models import Business, by_user
 
 FROM_CATALOGUE, BY_PERSON = "genai-prices", "person"
 
@@ -54,15 +53,7 @@ class ModelPrice(models.Model):
         choices=[(FROM_CATALOGUE, _("catalogue")), (BY_PERSON, _("entered by a person"))],
     )
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
-    updated_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        verbose_name=_("updated by"),
-        null=True,
-        blank=True,
-        editable=False,
-        on_delete=models.SET_NULL,
-        related_name="+",
-    )
+    updated_by = by_user(_("updated by"), editable=False)
 
     class Meta:
         verbose_name = _("model price")
@@ -100,9 +91,55 @@ class UsageDay(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["business", "day", "model", "purpose", "slot"], name="prosa_usage_once"),
         ]
+        # For the quotas, which count a model over all businesses.
+        indexes = [models.Index(fields=["day", "model"], name="prosa_usage_model")]
 
     def __str__(self) -> str:
         return f"{self.day} {self.model} {self.purpose}"
+
+
+class ModelQuota(models.Model):
+    """How many requests a model may get, as free tiers count them: of all businesses together, for they share its key.
+
+    From the last request on the chain goes to the next model, until the day or the minute is over. Days are each business's.
+    """
+
+    model = models.CharField(
+        _("model"), max_length=200, unique=True, help_text=_("provider:model, exactly as the business names it.")
+    )
+    per_day = models.PositiveIntegerField(_("requests a day"), null=True, blank=True, validators=[MinValueValidator(1)])
+    per_minute = models.PositiveIntegerField(
+        _("requests a minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+
+    class Meta:
+        verbose_name = _("free tier")
+        verbose_name_plural = _("free tiers")
+
+    def __str__(self) -> str:
+        return self.model
+
+    def clean(self) -> None:
+        """The name can be asked, and something is counted."""
+        self.model = self.model.strip()
+        if not conf.names_model(self.model):
+            raise ValidationError(
+                {
+                    "model": _("Write provider:model with one of %(providers)s, or offline.")
+                    % {"providers": ", ".join(conf.MODEL_PROVIDERS)}
+                }
+            )
+        if self.per_day is None and self.per_minute is None:
+            raise ValidationError(_("Say how many requests a day or a minute there may be."))
+
+
+class UsageMinute(models.Model):
+    """Requests to a model in one minute; kept only for models with a quota a minute, and only for an hour."""
+
+    pk = models.CompositePrimaryKey("model", "minute")
+    model = models.CharField(max_length=200)
+    minute = models.DateTimeField()
+    requests = models.IntegerField(db_default=0)
 
 
 class Budget(models.Model):
@@ -128,6 +165,13 @@ class Budget(models.Model):
     )
     answer_tokens = models.PositiveIntegerField(
         _("a request: tokens out, at most"), null=True, blank=True, validators=[MinValueValidator(50)]
+    )
+    whatsapp_month = models.PositiveIntegerField(
+        _("WhatsApp: warn from so many conversations a month"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Conversations with a message of ours in this month. Nothing is stopped."),
     )
     cheap_model = models.CharField(
         _("cheaper model"),

@@ -9,7 +9,7 @@ from django.utils import timezone
 from genai_prices import Usage, calc_price
 
 from prosa import conf
-from prosa.business.models import Business
+from prosa.business.models import Business, Specialist
 from prosa.costs.models import BY_PERSON, FROM_CATALOGUE, Budget, ModelPrice
 
 OPENAI = ("openai", "openai-chat")
@@ -17,11 +17,13 @@ PROVIDERS = {"openai": "openai", "openai-chat": "openai", "google": "google", "a
 
 
 def in_use() -> list[str]:
-    """Every model that the settings, a business or a budget names, in order of the alphabet; ``offline`` is none."""
+    """Every model that thinks or embeds and that the settings, a business, a specialist or a budget names, in order of the
+    alphabet; ``offline`` is none."""
     settings = conf.settings()
     names = {settings.model, *settings.fallback_models}
     for model, fallbacks in Business.objects.values_list("model", "fallback_models"):
         names |= {model, *(name.strip() for name in fallbacks.split(","))}
+    names |= set(Specialist.objects.values_list("model", flat=True))
     names |= set(Budget.objects.values_list("cheap_model", flat=True))
     # One on this machine costs nothing.
     names |= {name for name in [settings.embedding_model] if not name.startswith("local:")}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from prosa.business.models import Business
+from prosa.business.models import Business, by_user
 from prosa.knowledge.models import ApprovedAnswer
 
 
@@ -38,9 +37,7 @@ class Gap(models.Model):
     answer = models.ForeignKey(
         ApprovedAnswer, verbose_name=_("approved answer"), null=True, blank=True, on_delete=models.SET_NULL, related_name="gaps"
     )  # fmt: skip
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("decided by"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
-    )  # fmt: skip
+    decided_by = by_user(_("decided by"))
     decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
 
     class Meta:
@@ -109,9 +106,7 @@ class Suggestion(models.Model):
     conversation_id = models.BigIntegerField(editable=False)
     message_id = models.BigIntegerField(editable=False)
     answered_at = models.DateTimeField(_("answered"), editable=False)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, verbose_name=_("decided by"), null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
-    )  # fmt: skip
+    decided_by = by_user(_("decided by"), blank=False, editable=False)
     decided_at = models.DateTimeField(_("decided"), null=True, editable=False)
 
     class Meta:

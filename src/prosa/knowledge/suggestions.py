@@ -94,9 +94,10 @@ def approve(suggestion: Suggestion, user: AbstractBaseUser | None) -> ApprovedAn
             raise NotAllowed(
                 "This answer hides personal data in brackets.\nWrite what customers should read, save, and approve it."
             )
-        # One that went out of force meanwhile would not be given with the new text either.
-        replaces = held.kind == Suggestion.Kind.REPLACES
-        replaced = ApprovedAnswer.in_force(held.business_id).filter(pk=held.of_id).first() if replaces else None
+        replaced = None
+        if held.kind == Suggestion.Kind.REPLACES and held.of_id is not None:
+            # One that went out of force meanwhile would not be given with the new text either.
+            replaced = ApprovedAnswer.in_force(held.business_id).filter(pk=held.of_id).first()
         if replaced is not None:
             held.before, replaced.answer = replaced.answer, held.answer
             replaced.save()
