@@ -136,8 +136,31 @@ def test_progress_and_errors_are_told_with_the_next_move(admin_client, business)
     assert "https://x.example/&lt;b&gt;" in one
 
 
+@pytest.mark.parametrize("kind", ["upload", "text"])
+def test_what_does_not_change_by_itself_has_no_period(admin_client, business, kind):
+    source = Source.objects.create(business=business, kind=kind, name="Horário", config={"text": "9h"}, status="done")
+    page = admin_client.get(address("source_change", source.pk)).content.decode()
+    assert "every_minutes" not in page
+    assert "How often" not in page
+    admin_client.post(address("source_change", source.pk), {"every_minutes": "60"})
+    source.refresh_from_db()
+    assert (source.active, source.every_minutes) == (False, None)
+
+
+def test_what_is_wrong_is_told_in_the_readers_language(admin_client, business):
+    error = "https://loja.example/x answers 404.\nCheck the address; pages behind a login are not read."
+    source = Source.objects.create(business=business, kind="url", name="Página", status="failed", error=error)
+    Item.objects.create(source=source, key="https://loja.example/x", error=error)
+    for tongue, told in (("pt-br", "responde 404"), ("es", "responde 404"), ("en", "answers 404")):
+        page = admin_client.get(
+            address("source_change", source.pk), headers={"accept-language": tongue}
+        ).content.decode()
+        assert page.count(f"https://loja.example/x {told}.") == 2
+
+
 def test_it_is_read_again_and_how_often_is_changed(admin_client, business):
-    source = Source.objects.create(business=business, kind="text", name="Horário", config={"text": "9h"}, status="done")
+    config = {"url": "https://loja.example/horario"}
+    source = Source.objects.create(business=business, kind="url", name="Horário", config=config, status="done")
     assert admin_client.get(address("source_sync", source.pk)).status_code == 405
     admin_client.post(address("source_sync", source.pk))
     source.refresh_from_db()
@@ -313,7 +336,7 @@ def test_who_may_only_look_decides_nothing(staff, business):
 
 
 def test_a_new_period_takes_nothing_from_a_worker_at_work(admin_client, business, monkeypatch):
-    source = Source.objects.create(business=business, kind="text", name="T", status="running", config={"text": "x"})
+    source = Source.objects.create(business=business, kind="url", name="T", status="running", config={"text": "x"})
     valid = source_forms.PeriodForm.is_valid
 
     def meanwhile(form):

@@ -194,3 +194,4 @@ async def test_without_a_public_address_it_is_written(street: Street, voice: fak
     await street.house.until(lambda: street.heard and street.heard[0].status == "delivered")
     assert [(bubble.kind, bubble.text) for bubble in street.heard] == [("text", PRICE)]
     assert not voice.requests
+    assert street.house.one("select trace ->> 'voice' from prosa_conversations_turn") == "no_address"

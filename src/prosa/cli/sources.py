@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -219,4 +220,11 @@ def _tell(source: Source) -> None:
 
 
 def _line(error: str) -> str:
-    return " ".join(error.split("\n"))
+    """In the terminal's language, where we have it."""
+    from django.utils import translation
+
+    from prosa.knowledge import troubles
+
+    asked = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")[:2].lower()
+    with translation.override({"pt": "pt-br", "es": "es"}.get(asked, "en")):
+        return troubles.in_one_line(error)

@@ -135,6 +135,7 @@ def _sentences(trace: Trace) -> list[str]:
         _saving(trace),
         *_failed(trace),
         _answered(trace),
+        _unspoken(trace),
         _handed_off(trace),
         *_remembered(trace),
         _left_out(trace),
@@ -164,6 +165,14 @@ def _specialist(trace: Trace) -> str:
         said = _("“%(origin)s” passed it on to “%(name)s”: %(reason)s.")
         return said % {"origin": who.came_from, "name": who.name, "reason": _quoted(who.reason) or "—"}
     return _("The specialist “%(name)s” answered.") % {"name": who.name}
+
+
+def _unspoken(trace: Trace) -> str:
+    if trace.voice != "no_address":
+        return ""
+    return _(
+        "It was to be spoken and was written: this channel fetches voice notes from a public address, and PROSA_PUBLIC_URL is not set."
+    )
 
 
 def _guidelines(trace: Trace) -> list[str]:

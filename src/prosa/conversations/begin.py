@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from prosa import conf, sql
 from prosa.business.zones import zone_named
@@ -73,8 +75,51 @@ class Context:
     """Whether an action waits for the customer's yes, or was settled and not told yet."""
     notes: fusion.Notes = field(default_factory=fusion.Notes)
     """What its searches told beside what they found."""
+    unspoken: str = ""
+    """Why an answer that was to be spoken is written; empty when it is spoken, or nobody asked for it."""
     settled: pending.Settled | None = None
     """What of the past the turn reads, and what is to be done about it."""
+
+
+class Found(NamedTuple):
+    """The columns of the query ``context``, in its order."""
+
+    state: str
+    epoch: int
+    business_id: int
+    inbox_id: int
+    wait_notice_at: datetime | None
+    customer: str
+    blocked: bool
+    business: str
+    locale: str
+    timezone: str
+    active: bool
+    model: str
+    fallback_models: str
+    request_deadline: int
+    turn_deadline: int
+    history_tokens: int
+    max_age_hours: int
+    wait_notice_minutes: int
+    guidelines: str
+    rules: list[Any]
+    guideline_version: int
+    identities: list[list[str]] | None
+    standing: dict[str, Any]
+    conversation_spent: Sequence[Decimal | None] | None
+    informed: bool
+    """Whether there are passages to search."""
+    answers: bool
+    """Whether there are approved answers to look up."""
+    voice: list[str]
+    strict_topics: str
+    specialist: str
+    contact_id: int
+    team: list[list[Any]] | None
+    memory: dict[str, Any]
+    untold: bool
+    proved: list[str] | None
 
 
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connection | None = None) -> Context | None:
@@ -84,10 +129,8 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         row = await fetch_one(connection, queries.context, {"conversation_id": conversation_id})
         if row is None:
             return None
-        (state, epoch, business_id, inbox_id, wait_notice_at, customer, blocked, business, locale, timezone, active, model, fallbacks,
-         request_deadline, turn_deadline, history_tokens, max_age_hours, wait_minutes, guidelines, rules, version, identities, spending, talked, informed, voice, strict_topics,
-         specialist, contact_id, team, memory, untold, proved) = row  # fmt: skip
-        kept = sessions.read(memory)
+        found = Found._make(row)
+        kept = sessions.read(found.memory)
         lines = await fetch_all(
             connection,
             queries.lines,
@@ -98,43 +141,38 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
                 "after": kept.after,
             },
         )
-    files = {row[0]: hearing.arrived(row[7], row[8]) for row in lines if row[5]}
-    waiting = sorted(
-        (
-            Waiting(
-                row[0],
-                hearing.line(Line(row[1], row[3] or f"[{row[2]}]", row[4], row[0]), files[row[0]]),
-                row[6] or "",
-            )
-            for row in lines
-            if row[5]
-        ),
-        key=lambda each: (each.line.at, each.id),
-    )
-    history = sorted(
-        (
-            Line(row[1], row[3], row[4], row[0], voice=row[2] == "audio" and row[1] == "customer")
-            for row in lines
-            if not row[5]
-        ),
-        key=lambda line: line.id,
-    )
-    inbox = inboxes.get(inbox_id)
+    waiting, history, missing = [], [], []
+    for message_id, author, kind, text, at, pending_, provider_id, files, age in lines:
+        if pending_:
+            arrived = hearing.arrived(files, age)
+            missing.append(arrived.missing)
+            line = hearing.line(Line(author, text or f"[{kind}]", at, message_id), arrived)
+            waiting.append(Waiting(message_id, line, provider_id or ""))
+        else:
+            history.append(Line(author, text, at, message_id, voice=kind == "audio" and author == "customer"))
+    waiting.sort(key=lambda each: (each.line.at, each.id))
+    history.sort(key=lambda line: line.id)
+    asked = [each.line for each in waiting]
+    inbox = inboxes.get(found.inbox_id)
     settings = conf.settings()
-    standing = gate.read(spending, talked)
+    locale, fixed = found.locale, words(found.locale)
+    model = found.model or settings.model
+    fallbacks = tuple(part.strip() for part in found.fallback_models.split(",") if part.strip())
+    standing = gate.read(found.standing, found.conversation_spent)
     verdict = gate.judge(standing)
-    now = datetime.now(zone_named(timezone))
-    known_as = identify(identities or ())
+    now = datetime.now(zone_named(found.timezone))
+    known_as = identify(found.identities or ())
     provider = base.registered().get(inbox.kind) if inbox else None
     by_channel = provider is not None and provider.proves_number
     spent: list[ledger.Entry] = []
     notes = fusion.Notes(spent)
     talk = sessions.talk(
-        kept, history, [each.line for each in waiting], locale=locale, unknown=words(locale)["unknown"], allowed=history_tokens,
-        models=(model or settings.model, *filter(None, map(str.strip, fallbacks.split(",")))), told=guidelines,
+        kept, history, asked, locale=locale, unknown=fixed["unknown"], allowed=found.history_tokens,
+        models=(model, *fallbacks), told=found.guidelines,
     )  # fmt: skip
+    aloud = voicing.wanted(found.voice, asked, inbox, verdict.step)
     turn = Turn(
-        business_name=business,
+        business_name=found.business,
         locale=locale,
         channel=inbox.kind if inbox else "",
         question=talk.question,
@@ -142,37 +180,59 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         history=talk.history,
         summary=talk.summary,
         facts=talk.facts,
-        guidelines=guidelines,
-        guideline_version=version,
-        customer_name=customer,
-        model=model or settings.model,
-        fallback_models=tuple(part.strip() for part in fallbacks.split(",") if part.strip())
-        or settings.fallback_models,
-        history_tokens=history_tokens,
-        request_deadline=float(request_deadline),
-        turn_deadline=float(turn_deadline),
-        words=words(locale),
-        approved=_approved(pool, business_id),
-        passages=_passages(pool, business_id, notes, free=verdict.step in gate.FREE) if informed else None,
+        guidelines=found.guidelines,
+        guideline_version=found.guideline_version,
+        customer_name=found.customer,
+        model=model,
+        fallback_models=fallbacks or settings.fallback_models,
+        history_tokens=found.history_tokens,
+        request_deadline=float(found.request_deadline),
+        turn_deadline=float(found.turn_deadline),
+        words=fixed,
+        approved=_approved(pool, found.business_id) if found.answers else None,
+        passages=_passages(pool, found.business_id, notes, free=verdict.step in gate.FREE) if found.informed else None,
         proposals=CARRIED_OUT,
-        identity=proving.level(known_as, proved, by_channel=by_channel),
+        identity=proving.level(known_as, found.proved, by_channel=by_channel),
         customer_number=proving.number(known_as) if by_channel else "",
         document_text=hearing.document_text,
-        spoken=voicing.wanted(voice, [each.line for each in waiting], inbox, verdict.step),
-        strict=topics.strict(strict_topics),
+        spoken=aloud == voicing.SPEAK,
+        strict=topics.strict(found.strict_topics),
         spent=lambda name, usage: spent.append(ledger.Entry(name, usage)),
     )
-    caller = Caller(business_id, conversation_id, contact_id, turn.channel, turn.identity, turn.customer_number, locale)
-    normal = verdict.step is gate.Step.NORMAL
-    cast = casting.cast(
-        turn, caller, team or (), "" if talk.fresh else specialist, rules, own_models=normal, fresh=talk.fresh
+    caller = Caller(
+        found.business_id, conversation_id, found.contact_id, turn.channel, turn.identity, turn.customer_number, locale
     )
+    normal = verdict.step is gate.Step.NORMAL
+    current = "" if talk.fresh else found.specialist
+    cast = casting.cast(turn, caller, found.team or (), current, found.rules, own_models=normal, fresh=talk.fresh)
     return Context(
-        conversation_id, business_id, inbox_id, state, epoch, active, blocked, locale, timedelta(hours=max_age_hours),
-        timedelta(minutes=wait_minutes), wait_notice_at, known_as, tuple(waiting), gate.apply(cast.turn, verdict, standing),
-        standing, verdict, started, clock, cast, spent=spent,
-        hold=hearing.hold([each.missing for each in files.values()]), talk=talk, caller=caller, untold=untold, notes=notes,
-    )  # fmt: skip
+        conversation_id=conversation_id,
+        business_id=found.business_id,
+        inbox_id=found.inbox_id,
+        state=found.state,
+        epoch=found.epoch,
+        active=found.active,
+        blocked=found.blocked,
+        locale=locale,
+        max_age=timedelta(hours=found.max_age_hours),
+        wait_notice_every=timedelta(minutes=found.wait_notice_minutes),
+        wait_notice_at=found.wait_notice_at,
+        to=known_as,
+        waiting=tuple(waiting),
+        turn=gate.apply(cast.turn, verdict, standing),
+        standing=standing,
+        verdict=verdict,
+        started=started,
+        clock=clock,
+        cast=cast,
+        hold=hearing.hold(missing),
+        spent=spent,
+        talk=talk,
+        caller=caller,
+        untold=found.untold,
+        notes=notes,
+        unspoken="" if aloud == voicing.SPEAK else aloud,
+    )
 
 
 def _approved(pool: Pool, business_id: int) -> Callable[[str], Awaitable[Sequence[ApprovedAnswer]]]:
@@ -190,11 +250,6 @@ def _passages(
         return await fusion.passages(pool, business_id, text, MOST_PASSAGES, free=free, notes=notes)
 
     return look_up
-
-
-async def address(connection: Connection, conversation_id: int) -> tuple[Identity, ...]:
-    """Every identity of the person in a conversation, oldest first."""
-    return identify(await fetch_all(connection, queries.address, {"conversation_id": conversation_id}))
 
 
 def identify(rows: Sequence[Sequence[str]]) -> tuple[Identity, ...]:

@@ -248,6 +248,7 @@ class Trace(BaseModel):
     memory: Remembered = Remembered()
     gates: list[Gate] = []
     handoff: Wish | None = None
+    voice: str = Field("", description="Why an answer that was to be spoken was written: no_address.")
     more: dict[str, Any] = Field(default={}, description="What else was noted; names may come and go.")
 
 
@@ -272,6 +273,8 @@ def decided(context: Context, result: TurnResult | None, outcome: str) -> Json:
         noted["ranking"] = context.cast.weighed_by
     if searched := _searched(context, result):
         noted["search"] = searched
+    if context.unspoken:
+        noted["voice"] = context.unspoken
     if result is not None and result.handoff is not None:
         noted["handoff"] = {"reason": result.handoff.reason, "team": result.handoff.team}
     return noted
@@ -376,6 +379,7 @@ def read(
             for row in _rows(shown.get("gates"))
         ],
         handoff=_wish(shown.get("handoff")),
+        voice=_text(shown.get("voice")),
         more=_more(shown),
     )  # fmt: skip
 
@@ -384,7 +388,7 @@ _AS_READ = frozenset({"passages", "approved", "search"})
 """The business's own words, shown as they were: its telephone number there is no secret."""
 _KNOWN = _AS_READ | {
     "rules", "ranking", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "strict", "specialist", "asked", "sources",
-    "guideline_version", "memory",
+    "guideline_version", "memory", "voice",
 }  # fmt: skip
 
 

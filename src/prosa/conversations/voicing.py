@@ -37,6 +37,8 @@ queries = sql.load(__file__, "voicing.sql")
 
 SPEAK: Final = "speak"
 """In a bubble's payload: its text is to be spoken."""
+NO_ADDRESS: Final = "no_address"
+"""The provider would have to fetch the voice note, and no public address is set."""
 LONGEST: Final = 900
 """Characters of a reply that is still spoken, about a minute. Longer ones are easier to read."""
 
@@ -64,16 +66,20 @@ def asked_for(text: str, own_words: str = "") -> bool:
     return any(_NOT_THEM.search(folded[: found.start()]) is None for found in _ASKS.finditer(folded))
 
 
-def wanted(voice: Sequence[str], question: Sequence[Line], inbox: InboxConfig | None, step: gate.Step) -> bool:
-    """Whether the answer to ``question`` is to be spoken. ``voice`` is as ``begin.Context`` says. Saving businesses write."""
+def wanted(voice: Sequence[str], question: Sequence[Line], inbox: InboxConfig | None, step: gate.Step) -> str:
+    """Whether the answer to ``question`` is to be spoken: :data:`SPEAK`, :data:`NO_ADDRESS` (it would be), or empty.
+
+    ``voice`` is as ``begin.Context`` says. Saving businesses write.
+    """
     when, _, own_words = voice
     if when == VOICE_NEVER or inbox is None or step is not gate.Step.NORMAL or not conf.settings().speech_model:
-        return False
-    if not base.provider(inbox.kind).voice_notes or lacks_address(inbox):
-        return False
-    if when == VOICE_ALIKE and any(line.voice for line in question):
-        return True
-    return any(asked_for(line.text, own_words) for line in question)
+        return ""
+    if not base.provider(inbox.kind).voice_notes:
+        return ""
+    alike = when == VOICE_ALIKE and any(line.voice for line in question)
+    if not (alike or any(asked_for(line.text, own_words) for line in question)):
+        return ""
+    return NO_ADDRESS if lacks_address(inbox) else SPEAK
 
 
 def lacks_address(inbox: InboxConfig) -> bool:

@@ -22,6 +22,7 @@ def sources() -> Iterator[Finding]:
     """One line per source that could not be read, or some of whose documents could not; one line when all is well."""
     from django.db.models import Count, Q  # plug-ins are loaded before Django is
 
+    from prosa.knowledge import troubles
     from prosa.knowledge.models import Source
 
     subject = _("knowledge sources")
@@ -30,7 +31,7 @@ def sources() -> Iterator[Finding]:
     for source in known:
         told = {"business": source.business.name, "name": source.name, "count": source.broken}
         if source.status == Source.Status.FAILED:
-            what, _line, fix = source.error.partition("\n")
+            what, fix = troubles.told(source.error)
             said = _("%(business)s: “%(name)s” could not be read.") % told
             yield Finding(
                 "warning", subject, f"{said} {what}", fix or _("Correct it and synchronise the source again.")

@@ -151,4 +151,11 @@ class PeriodForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only to 
 
     class Meta:
         model = Source
-        fields = ("active", "every_minutes")
+        fields: tuple[str, ...] = ("active", "every_minutes")
+
+
+class SwitchForm(PeriodForm):
+    """Whether it is used, of a source that does not change by itself."""
+
+    class Meta(PeriodForm.Meta):
+        fields = ("active",)

@@ -19,10 +19,10 @@ from unfold.admin import ModelAdmin
 
 from prosa.business.pages import register
 from prosa.conf import settings
-from prosa.knowledge import sync
+from prosa.knowledge import sync, troubles
 from prosa.knowledge.answer_pages import only_business
 from prosa.knowledge.models import Item, Source
-from prosa.knowledge.source_forms import FORMS, PeriodForm, make
+from prosa.knowledge.source_forms import FORMS, PeriodForm, SwitchForm, make
 
 MOST_SHOWN = 100
 """Items with errors that a page shows."""
@@ -42,6 +42,8 @@ BADGES = {
     "failed": "danger",
     "stopped": "warning",
 }
+STAY = frozenset({"upload", "text"})
+"""Kinds that do not change by themselves: how often they are read has no meaning."""
 BUSY = frozenset({Source.Status.WAITING.value, Source.Status.RUNNING.value})
 
 
@@ -52,7 +54,7 @@ def kind_name(source: Source) -> str:
 
 def standing(source: Source) -> SafeString:
     """How its newest run stands: a badge, a bar while it runs, its error with the next move."""
-    what, _line, move = source.error.partition("\n")
+    what, move = troubles.told(source.error)
     context = {
         "source": source, "badge": BADGES.get(source.status, "info"), "busy": source.status in BUSY,
         "what": what, "move": move,
@@ -162,13 +164,14 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             raise PermissionDenied
         source = self._find(object_id)
         may_change = self.has_change_permission(request, source)
-        form = PeriodForm(request.POST or None, instance=source)
+        form_class = SwitchForm if source.kind in STAY else PeriodForm
+        form = form_class(request.POST or None, instance=source)
         if request.method == "POST":
             if not may_change:
                 raise PermissionDenied
             if form.is_valid():
                 # A worker may be counting in the same row.
-                form.save(commit=False).save(update_fields=list(PeriodForm.Meta.fields))
+                form.save(commit=False).save(update_fields=list(form_class.Meta.fields))
                 messages.success(request, gettext("Saved."))
                 return HttpResponseRedirect(request.path)
         broken = Item.objects.filter(source=source).exclude(error="").order_by("pk")
@@ -181,9 +184,10 @@ class SourceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             "standing": standing(source),
             "kind_name": kind_name(source),
             "documents": source.documents.count(),
-            "broken": [(item, *item.error.partition("\n")[::2]) for item in broken[:MOST_SHOWN]],
+            "broken": [(item, *troubles.told(item.error)) for item in broken[:MOST_SHOWN]],
             "many_broken": broken.count() > MOST_SHOWN,
             "form": form,
+            "stays": source.kind in STAY,
             "busy": source.status in BUSY,
             "may_change": may_change,
             "may_delete": self.has_delete_permission(request, source),
