@@ -92,7 +92,7 @@ def test_the_standing_brings_the_limits(business):
 
 def test_notices_of_today_only_and_the_furthest_of_each(business):
     today = spending.standing(business.pk).day
-    Budget.objects.create(business=business)
+    Budget.objects.create(business=business, cheap_model="openai-chat:small")
     for step, day in [("short", today), ("cheaper", today), ("handoff", today - timedelta(days=1))]:
         BudgetNotice.objects.create(business=business, day=day, step=step, scope="day", spent=1)
     (told,) = spending.notices()

@@ -18,8 +18,8 @@ from prosa import sql
 from prosa.business.zones import zone_named
 from prosa.contracts import TurnResult
 from prosa.conversations.expenses import Expense
-from prosa.conversations.models import Conversation, Turn
-from prosa.costs import ledger, spending
+from prosa.conversations.models import Conversation, Message, Turn
+from prosa.costs import counting, ledger, spending
 from prosa.costs.gate import Limit
 from prosa.costs.models import Budget
 from prosa.postgres.connections import Connection, fetch_one
@@ -28,6 +28,9 @@ queries = sql.load(__file__, "spent.sql")
 
 MOST_LOOKED_AT = 1_000
 """Of a business's conversations, the newest so many are looked at for the dearest."""
+
+WHATSAPP = ("whatsapp_cloud", "twilio")
+LEFT = ("sent", "delivered", "read", "played")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,20 @@ def dearest(business_id: int, day: date, zone: str) -> spending.Dearest | None:
         _address(most["conversation_id"]),
         max(row["answer"] for row in rows if row["answer"] is not None),
     )
+
+
+def messages(business_id: int, day: date, zone: str) -> counting.Messages:
+    """A business's WhatsApp messages since the first of the month, those that left; both ways to WhatsApp together."""
+    since = datetime.combine(day.replace(day=1), time(), zone_named(zone))
+    sent = Message.objects.filter(
+        business_id=business_id, direction="out", created_at__gte=since, inbox__kind__in=WHATSAPP, status__in=LEFT
+    )
+    found = sent.aggregate(
+        conversations=Count("conversation_id", distinct=True),
+        sent=Count("pk"),
+        templates=Count("pk", filter=Q(kind="template")),
+    )
+    return counting.Messages(**found)
 
 
 def _address(conversation_id: int) -> str:

@@ -18,8 +18,10 @@ from unfold.decorators import display
 
 from prosa.business.models import Business
 from prosa.business.pages import register
-from prosa.costs import gate, spending
-from prosa.costs.models import BY_PERSON, FROM_CATALOGUE, Budget, ModelPrice
+from prosa.costs import counting, gate, spending
+from prosa.costs.models import BY_PERSON, FROM_CATALOGUE, Budget, ModelPrice, ModelQuota
+
+LEVELS = {"calm": "success", "warning": "warning", "danger": "danger"}
 
 
 @register(ModelPrice)
@@ -59,6 +61,31 @@ class ModelPriceAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         super().save_model(request, obj, form, change)
 
 
+@register(ModelQuota)
+class ModelQuotaAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """How many requests a model may get, and has got."""
+
+    list_display = ("model", "shown_day", "shown_minute")
+    search_fields = ("model",)
+    ordering = ("model",)
+    fields = ("model", ("per_day", "per_minute"))
+
+    @display(description=_("today"), label=LEVELS)  # type: ignore[untyped-decorator]
+    def shown_day(self, quota: ModelQuota) -> tuple[str, str]:
+        """Requests today, of how many."""
+        return _told(quota, "day")
+
+    @display(description=_("this minute"), label=LEVELS)  # type: ignore[untyped-decorator]
+    def shown_minute(self, quota: ModelQuota) -> tuple[str, str]:
+        """Requests in this minute, of how many."""
+        return _told(quota, "minute")
+
+
+def _told(quota: ModelQuota, span: str) -> tuple[str, str]:
+    found = [each for each in counting.requests() if each.model == quota.model and each.span == span]
+    return (found[0].level, f"{found[0].count} / {found[0].most}") if found else ("calm", "—")
+
+
 @register(Budget)
 class BudgetAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """What a business spent, what it may spend, and how its answers are made now."""
@@ -78,6 +105,7 @@ class BudgetAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                     ("request_tokens", "answer_tokens"),
                     "cheap_model",
                     "at_limit",
+                    "whatsapp_month",
                 ),
                 "description": _(
                     "In US dollars; an empty field is no limit. From “save from” on, answers come from the cheaper model, from half-way to “at most” also with a shorter context. At “at most” no model is asked."
@@ -144,11 +172,11 @@ class BudgetAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         csv.writer(response).writerows(cells)
         return response
 
-    @display(description=_("now"), label={"calm": "success", "warning": "warning", "danger": "danger"})  # type: ignore[untyped-decorator]
+    @display(description=_("now"), label=LEVELS)  # type: ignore[untyped-decorator]
     def shown_step(self, budget: Budget) -> tuple[str, str]:
         """How its next answer would be made."""
         verdict = gate.judge(spending.standing(budget.business_id))
-        return spending.level(verdict), spending.words(verdict.step)[0]
+        return spending.level(verdict), spending.words(verdict.step, cheaper=spending.cheaper(budget))[0]
 
     @admin.display(description=_("today (US$)"))
     def shown_today(self, budget: Budget) -> str:

@@ -19,9 +19,11 @@ def doctor_checks() -> Iterable[Finding]:
     found = [
         Finding(
             "warning" if notice.level == "warning" else "error",
-            _("budget of %s") % notice.business,
+            _("free tier of %s") % notice.business if notice.title else _("budget of %s") % notice.business,
             f"{notice.name}: {notice.meaning}",
-            _("Raise the limit under Budgets in the admin, or wait for the next day."),
+            _("Raise the limit under Free tiers or Budgets in the admin, or wait until it is over.")
+            if notice.title
+            else _("Raise the limit under Budgets in the admin, or wait for the next day."),
         )
         for notice in spending.notices()
     ]

@@ -62,6 +62,8 @@ class Standing:
     at_limit: str = "approved"
     request_tokens: int = 0
     answer_tokens: int = 0
+    exhausted: frozenset[str] = frozenset()
+    """Models whose quota of requests is used up, for the day or for this minute."""
 
     @property
     def left(self) -> Decimal | None:
@@ -104,6 +106,7 @@ def read(row: Mapping[str, Any], conversation: Sequence[Decimal | None] | None =
         at_limit=row["at_limit"],
         request_tokens=row.get("request_tokens") or 0,
         answer_tokens=row.get("answer_tokens") or 0,
+        exhausted=frozenset(row.get("exhausted") or ()),
     )
 
 
@@ -147,16 +150,33 @@ def apply(turn: Turn, verdict: Verdict, standing: Standing) -> Turn:
         turn, allowance=standing.left, request_tokens=standing.request_tokens, answer_tokens=standing.answer_tokens
     )
     if verdict.step is Step.NORMAL:
-        return turn
+        return _within_quotas(turn, standing)
     if verdict.step in (Step.APPROVED_ONLY, Step.HANDOFF):
         return replace(turn, model="offline", fallback_models=())
-    cheap = standing.cheap_model or next((name for name in turn.fallback_models if name != turn.model), "")
-    if cheap:  # falling back to the dear one would spend what is being saved
+    if cheap := cheaper(
+        turn.model, turn.fallback_models, standing.cheap_model
+    ):  # falling back to the dear one would spend what is being saved
         others = tuple(name for name in turn.fallback_models if name not in (cheap, turn.model))
         turn = replace(turn, model=cheap, fallback_models=others)
     if verdict.step is Step.SHORT:
         turn = replace(turn, history_tokens=turn.history_tokens // SHORTER)
-    return turn
+    return _within_quotas(turn, standing)
+
+
+def cheaper(model: str, fallback_models: Sequence[str], cheap_model: str) -> str:
+    """The model that answers where money is saved: the budget's, else the first other one; empty when there is none."""
+    return cheap_model or next((name for name in fallback_models if name != model), "")
+
+
+def _within_quotas(turn: Turn, standing: Standing) -> Turn:
+    """The chain of models without those whose quota is used up. Where none is left, no model is asked."""
+    gone = standing.exhausted
+    if not gone:
+        return turn
+    chain = [name for name in (turn.model, *turn.fallback_models) if name not in gone]
+    own = tuple(replace(each, model="") if each.model in gone else each for each in turn.specialists)
+    first, *others = chain or ["offline"]
+    return replace(turn, model=first, fallback_models=tuple(others), specialists=own)
 
 
 def trace(verdict: Verdict, standing: Standing) -> Json:
@@ -166,4 +186,6 @@ def trace(verdict: Verdict, standing: Standing) -> Json:
         told |= {"limit": verdict.scope, "spent": str(verdict.spent)}
     if standing.unpriced:
         told["unpriced_requests"] = standing.unpriced
+    if standing.exhausted:
+        told["exhausted"] = sorted(standing.exhausted)
     return told

@@ -18,8 +18,9 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
+from prosa import conf
 from prosa.business.zones import zone_named
-from prosa.costs import gate
+from prosa.costs import counting, gate
 from prosa.costs.gate import Limit, Standing, Step, Verdict
 from prosa.costs.models import Budget, BudgetNotice, UsageDay
 
@@ -73,6 +74,8 @@ class Told:
     meaning: str
     level: str
     url: str
+    title: str = ""
+    """Instead of the business's budget: which free tier is running out."""
 
 
 def standing(business_id: int) -> Standing:
@@ -83,8 +86,22 @@ def standing(business_id: int) -> Standing:
     return gate.read(row if isinstance(row, Mapping) else json.loads(row))
 
 
-def words(step: Step) -> tuple[str, str]:
-    """A step's name and what it means for customers."""
+def cheaper(budget: Budget) -> str:
+    """The model that answers while its business saves; empty when none is set, then saving changes no model."""
+    business, settings = budget.business, conf.settings()
+    chain = tuple(filter(None, map(str.strip, business.fallback_models.split(",")))) or settings.fallback_models
+    return gate.cheaper(business.model or settings.model, chain, budget.cheap_model)
+
+
+def words(step: Step, *, cheaper: object = True) -> tuple[str, str]:
+    """A step's name and what it means for customers. ``cheaper``: whether there is a cheaper model to save with."""
+    if not cheaper and step is Step.CHEAPER:
+        return _("Saving, with the same model"), _("No cheaper model is set, so answers are still made as usual.")
+    if not cheaper and step is Step.SHORT:
+        return (
+            _("Shorter context"),
+            _("The model reads less of what was said before. No cheaper model is set."),
+        )
     return {
         Step.NORMAL: (_("Normal"), _("Every answer is made as usual.")),
         Step.CHEAPER: (_("Cheaper model"), _("Answers come from the cheaper model.")),
@@ -128,7 +145,8 @@ def page(budget: Budget) -> dict[str, Any]:
         .order_by("day", "model")
     ]
     lines = _lines(rows)
-    name, meaning = words(verdict.step)
+    other = cheaper(budget)
+    name, meaning = words(verdict.step, cheaper=other)
     saving = budget.day_soft is not None or budget.conversation_soft is not None or budget.turn_soft is not None
     return {
         "standing": now,
@@ -144,7 +162,8 @@ def page(budget: Budget) -> dict[str, Any]:
         "chart": json.dumps(_chart(rows, lines, now.day)) if any(line.cost for line in lines) else "",
         "chart_options": json.dumps(OPTIONS),
         "days": DAYS,
-        "no_cheap_model": saving and not budget.cheap_model and not budget.business.fallback_models.strip(),
+        "no_cheap_model": saving and not other,
+        "counters": counting.of(budget, now.day),
         "business": budget.business,
         "budget_id": str(budget.pk),
     }
@@ -189,7 +208,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def notices() -> list[Told]:
-    """One per business that reached a limit on its present day; empty on a calm day."""
+    """One per business that reached a limit on its present day, and one per free tier that runs out; empty on a calm day."""
     furthest: dict[int, BudgetNotice] = {}
     for notice in BudgetNotice.objects.filter(day__gte=timezone.now().date() - timedelta(days=1)).select_related(
         "business"
@@ -199,15 +218,32 @@ def notices() -> list[Told]:
         other = furthest.get(notice.business_id)
         if other is None or gate.ORDER.index(Step(notice.step)) > gate.ORDER.index(Step(other.step)):
             furthest[notice.business_id] = notice
-    budgets = dict(Budget.objects.filter(business_id__in=furthest).values_list("business_id", "pk"))
+    budgets = {
+        row.business_id: row for row in Budget.objects.select_related("business").filter(business_id__in=furthest)
+    }
     told = []
     for business_id, notice in sorted(furthest.items()):
-        name, meaning = words(Step(notice.step))
+        has = cheaper(budgets[business_id]) if business_id in budgets else True
+        name, meaning = words(Step(notice.step), cheaper=has)
         if notice.scope != "day":
             meaning = _("For at least one conversation.") + " " + meaning
-        url = _address(budgets[business_id]) if business_id in budgets else ""
+        url = _address(budgets[business_id].pk) if business_id in budgets else ""
         told.append(Told(str(notice.business), name, meaning, level(Verdict(Step(notice.step))), url))
-    return told
+    return [*told, *(_running_out(*each) for each in counting.warnings())]
+
+
+def _running_out(whose: str, counter: counting.Count, url: str) -> Told:
+    used = _("%(name)s: %(count)d of %(most)d") % {"name": counter.name, "count": counter.count, "most": counter.most}
+    over = counter.level == "danger"
+    if counter.model:
+        meaning = (
+            _("Its free tier is used up: answers come from the next model.")
+            if over
+            else _("Its free tier is nearly used up; then answers come from the next model.")
+        )
+    else:
+        meaning = _("The limit you set is reached.") if over else _("The limit you set is nearly reached.")
+    return Told(whose, used, meaning, "warning", url, used)
 
 
 def _address(budget_id: int) -> str:

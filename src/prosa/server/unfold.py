@@ -26,18 +26,6 @@ def _item(title: Any, icon: str, model: str, badge: str = "") -> dict[str, Any]:
     return {**item, "badge": badge, "badge_variant": "danger", "badge_style": "solid"} if badge else item
 
 
-SAID_BY_UNFOLD = (
-    _("Filters"),
-    _("Return to site"),
-    _("Welcome back to"),
-    _("Select value"),
-    _(
-        "Raw passwords are not stored, so there is no way to see this user’s password, but you can change the password "
-        'using <a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
-    ),
-)
-"""Sentences of unfold, which brings no translations, where ours show them: here for the catalogues."""
-
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Prosa",
     "SITE_HEADER": "Prosa",
@@ -134,6 +122,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _item(_("Budgets"), "savings", "prosa_costs.budget"),
                     _item(_("Model prices"), "sell", "prosa_costs.modelprice"),
+                    _item(_("Free tiers"), "speed", "prosa_costs.modelquota"),
                 ],
             },
             {
