@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import labelled
 
 from prosa.business.models import Business
-from prosa.knowledge import fusion, index, search
+from prosa.knowledge import fusion, index, ranking, search
 from prosa.knowledge.analysis import fold
 from prosa.knowledge.models import Chunk, Document, Extent, TermCount
 from prosa.postgres import connections, shared
@@ -110,6 +110,26 @@ def test_three_documents_are_enough():
     assert passages(owner, "aseitam cartao?")[0].document == "b"
     assert passages(owner, "abre na segunda?")[0].document == "a"
     assert passages(owner, "qual a capital da França?") == []
+
+
+@pytest.mark.parametrize("asked", ["camisa verde", "camisa verd", "camiza verde"])
+def test_two_words_that_are_everywhere_lead_to_what_has_both(asked, monkeypatch):
+    """Neither can be followed through all its passages, and the few that are looked at by one of them do not have the other."""
+    monkeypatch.setattr(ranking, "BUDGET", 30)
+    monkeypatch.setattr(ranking, "CANDIDATES", 5)
+    owner = business()
+    entries = [entry(f"{word} {number}", f"{word} {number}") for number in range(60) for word in ("camisa", "verde")]
+    index.store(owner.pk, [*entries, entry("both", "camisa de linho verde")])
+    found = passages(owner, asked, floor=0.0)
+    assert found[0].document == "both"
+    assert len(found) <= 5
+
+
+def test_one_word_that_is_everywhere_is_followed_all_the_same(monkeypatch):
+    monkeypatch.setattr(ranking, "BUDGET", 10)
+    owner = business()
+    index.store(owner.pk, [entry(str(number), f"camisa {number}") for number in range(60)])
+    assert len(passages(owner, "camisa", 100, floor=0.0)) == 60
 
 
 @pytest.mark.parametrize(
