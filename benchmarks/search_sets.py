@@ -1,20 +1,28 @@
 """Questions with known answers in Portuguese, Spanish and English, from real texts that any Debian machine has or gets.
 
-Two sets of different kinds. ``packages``: the short description of a package is the question, its long one the document
+Sets of different kinds. ``packages``: the short description of a package is the question, its long one the document
 (translated by Debian's teams; ``apt-get update`` fetches them). ``manuals``: the line that says what a manual page is about
-is the question, the page without it the document. A document is told in one language only, and none says nearly the same as
-another. Each set is cut in two by the name of the document: ``tune`` is for steering, ``held`` for the figures. Nothing is
-kept here, because neither size nor licences suit this repository; ``build`` is what ``search_quality.py`` measures on.
+is the question, the page without it the document. ``desktop``: what a page of GNOME's help is about, in one sentence, and the
+page; the same pages stand there in all three languages. ``office``: the title of a page of LibreOffice's help, and the page
+without it. ``handbook``: long pages of the Debian handbook, in many passages each, asked by the heading of one of their
+sections beside the page's, in all three languages; headings are taken out.
 
-Fetch the descriptions with::
+In the first two and in ``office`` a document is told in one language only, and none says nearly the same as another. Each set
+is cut in two by the name of the document: ``tune`` is for steering, ``held`` for the figures. Nothing is kept here, because
+neither size nor licences suit this repository; ``build`` is what ``search_quality.py`` measures on.
+
+Fetch the descriptions and the help with::
 
     apt-get update -o Dir::State::Lists=LISTS -o Acquire::Languages= \
         -o Acquire::Languages::=en -o Acquire::Languages::=pt_BR -o Acquire::Languages::=es
+    apt-get download gnome-user-docs debian-handbook libreoffice-help-{pt-br,es,en-us}
+    for each in *.deb; do dpkg-deb -x $each HELP; done
 """
 
 from __future__ import annotations
 
 import gzip
+import html
 import random
 import re
 import subprocess
@@ -51,9 +59,15 @@ class Set:
         return tuple(item for item in self.items if bool(zlib.crc32(item.id.encode()) & 1) is held)
 
 
-def build(lists: Path, manuals: Path = Path("/usr/share/man"), most: int = 1000) -> list[Set]:
-    """Both sets, the same on every run; ``most`` items of each language."""
-    return [Set("packages", _packages(lists, most)), Set("manuals", _manuals(manuals, most // 2))]
+def build(lists: Path, help_: Path, manuals: Path = Path("/usr/share/man"), most: int = 1000) -> list[Set]:
+    """All sets, the same on every run, those empty whose texts are not there; ``most`` items of each language."""
+    return [
+        Set("packages", _packages(lists, most)),
+        Set("manuals", _manuals(manuals, most // 2)),
+        Set("desktop", _desktop(help_ / "usr/share/help")),
+        Set("office", _office(help_ / "usr/share/libreoffice/help", most // 3)),
+        Set("handbook", _handbook(help_ / "usr/share/doc/debian-handbook/html")),
+    ]
 
 
 def mistyped(text: str, seed: str = "") -> str:
@@ -82,7 +96,7 @@ ASKED = {
 }
 """A customer's question around the words that matter."""
 CHAT = {
-    "você": "vc", "vocês": "vcs", "qual": "ql", "quanto": "qto", "quando": "qdo", "para": "p/", "com": "c/", "que": "q", "de": "d",
+    "você": "vc", "vocês": "vcs", "qual": "ql", "thanks": "thx", "why": "y", "beleza": "blz", "quanto": "qto", "quando": "qdo", "para": "p/", "com": "c/", "que": "q", "de": "d",
     "não": "ñ", "porque": "pq", "também": "tbm", "muito": "mto", "oi": "oie", "hoje": "hj", "mensagem": "msg", "por": "p",
     "usted": "ud", "qué": "q", "cuánto": "cto", "cuándo": "cdo", "por favor": "xfa", "también": "tb", "hola": "ola", "mensaje": "msj",
     "you": "u", "are": "r", "with": "w/", "without": "w/o", "please": "plz", "for": "4", "and": "&", "what": "wat", "how": "hw",
@@ -131,6 +145,55 @@ def _manuals(folder: Path, most: int) -> tuple[Item, ...]:
                 found.setdefault(file.name.split(".")[0], (about[1], _plain(told[2])))
         read[lang] = found
     return _chosen(read, most)
+
+
+def _desktop(folder: Path) -> tuple[Item, ...]:
+    items = []
+    for lang, place in (("es", "es"), ("pt", "pt_BR"), ("en", "C")):
+        for file in sorted((folder / place).glob("*/*.page")):
+            page = file.read_text("utf-8")
+            about = re.search(r"<desc>(.+?)</desc>", page, re.DOTALL)
+            question, text = _told(about[1] if about else ""), _told(page.partition("</info>")[2])
+            text = text.removeprefix(_told((re.findall(r"</info>\s*<title>(.+?)</title>", page, re.DOTALL) or [""])[0]))
+            if len(question.split()) >= 3 and len(text) >= 150:
+                items.append(Item(f"{lang}:{file.parent.name}/{file.stem}", lang, question, text[: 2 * MOST_LETTERS]))
+    return tuple(items)
+
+
+def _office(folder: Path, most: int) -> tuple[Item, ...]:
+    read = {}
+    for lang, place in (("es", "es"), ("pt", "pt-BR"), ("en", "en-US")):
+        found = dict[str, tuple[str, str]]()
+        for file in sorted((folder / place / "text").glob("*/*/*.html")):
+            page = re.search(r"<h1[^>]*>(.+?)</h1>(.+?)<div id=\"SearchFrame\"", file.read_text("utf-8"), re.DOTALL)
+            if page:
+                text = _told(re.sub(r'<a name="related".*', "", page[2], flags=re.DOTALL))
+                found[f"{file.parents[1].name}/{file.parent.name}/{file.stem}"] = (_told(page[1]), text)
+        read[lang] = found
+    return _chosen(read, most)
+
+
+def _handbook(folder: Path) -> tuple[Item, ...]:
+    items = []
+    for lang, place in (("es", "es-ES"), ("pt", "pt-BR"), ("en", "en-US")):
+        for file in sorted((folder / place).glob("*.html")):
+            page = file.read_text("utf-8").partition('<div class="section">')[2].partition('<ul class="docnav">')[0]
+            headings = [_heading(one) for one in re.findall(r'<h[2-5] class="title">(.+?)</h[2-5]>', page, re.DOTALL)]
+            asked = [f"{one} ({headings[0]})" for one in headings[1:]]
+            parts = re.findall(r'<(?:div class="para"|pre[^>]*)>(.+?)</(?:div|pre)>', page, re.DOTALL)
+            if asked:
+                at = zlib.crc32(file.stem.encode()) % len(asked)
+                items.append(Item(f"{lang}:{file.stem}", lang, asked[at], "\n\n".join(map(_told, parts))))
+    return tuple(items)
+
+
+def _heading(source: str) -> str:
+    return re.sub(r"^[\d.\s]+", "", _told(source))
+
+
+def _told(source: str) -> str:
+    """The text of HTML or XML."""
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"<!--.*?-->", " ", source, flags=re.DOTALL))).split())
 
 
 _ACCENTS = dict(zip("'`^~:,", "\u0301\u0300\u0302\u0303\u0308\u0327", strict=True))
