@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.admin.test_conversations import page_of, say, think
 
 from prosa.contacts.models import Fact
-from prosa.conversations import account, trace
+from prosa.conversations import account, trace, tracing
 
 TOLD = {
     "attempts": [
@@ -208,7 +208,7 @@ odd = (
 @given(odd, odd, st.sampled_from(["answered", "withheld", "superseded", "notice", "<b>", ""]))
 def test_any_json_renders_and_nothing_executes(stored, stages, outcome):
     turn = {"id": 1, "conversation_id": 1, "outcome": outcome, "trace": stored, "stages": stages, "model": "m", "requests": 1, "finished_at": datetime.now(UTC)}  # fmt: skip
-    found = trace.read(turn)
+    found = tracing.read(turn)
     found.model_dump_json().encode()
     with override("pt-br"):
         page = render_to_string("prosa/admin/trace.html", {"account": account.of(found)}, HttpRequest())

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from prosa import realtime, sql
 from prosa.contracts import Identity, InboundMessage, InboxConfig, Json
-from prosa.conversations import trace
+from prosa.conversations import tracing
 from prosa.conversations.entrance import Entrance
 from prosa.conversations.inbound import Arrival
 from prosa.conversations.models import State
@@ -132,9 +132,9 @@ async def explain(door: Entrance, inbox: InboxConfig, turn_id: int) -> Trace | N
     if row is None:
         return None
     turn, cost, started_at, finished_at, messages, remembered = row
-    return trace.read(
+    return tracing.read(
         {**turn, "cost": cost, "started_at": started_at, "finished_at": finished_at},
-        (messages or [])[: 2 * trace.MOST_ROWS],
+        (messages or [])[: 2 * tracing.MOST_ROWS],
         {int(pk): text for pk, text in (remembered or {}).items()},
     )
 

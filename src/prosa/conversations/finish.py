@@ -16,7 +16,7 @@ from prosa import sql, telemetry
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import OutboundMessage, Reply, TurnResult, Usage
-from prosa.conversations import casting, intents, ownership, spent, trace, voicing
+from prosa.conversations import casting, intents, ownership, spent, tracing, voicing
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
 from prosa.conversations.dispatch import RELEASED, Claim, Release
 from prosa.conversations.models import State
@@ -258,7 +258,7 @@ def record(
                 **(result.trace if result else {}),
                 "budget": gate.trace(context.verdict, context.standing),
                 "rules": casting.rules(context.cast, result) if context.cast else [],
-                **trace.decided(context, result, outcome),
+                **tracing.decided(context, result, outcome),
             }
         ),
         "draft": "" if outcome == "answered" else sql.clean("\n\n".join(bubble.text for bubble in bubbles)).decode(),

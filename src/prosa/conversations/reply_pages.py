@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from prosa.business.models import Guideline
 from prosa.business.zones import zone_named
 from prosa.contacts.models import Fact
-from prosa.conversations import account, trace
+from prosa.conversations import account, trace, tracing
 from prosa.conversations.models import Conversation, Message, Turn
 from prosa.conversations.pages import ReadOnlyAdmin
 from prosa.costs.models import Budget
@@ -78,14 +78,14 @@ def stored(turn: Turn) -> trace.Trace:
     asked = turn.trace.get("asked") if isinstance(turn.trace, Mapping) else None
     ids = [each for each in asked if isinstance(each, int) and 0 < each < 2**63] if isinstance(asked, list) else []
     messages: Any = (
-        Message.objects.filter(Q(turn=turn) | Q(pk__in=ids[: trace.MOST_ROWS]), conversation_id=turn.conversation_id)
+        Message.objects.filter(Q(turn=turn) | Q(pk__in=ids[: tracing.MOST_ROWS]), conversation_id=turn.conversation_id)
         .order_by("pk")
         .values("id", "direction", "author", "kind", "text", "status", "error_code", at=F("sent_at"))
     )
-    remembered = Fact.objects.filter(business_id=turn.business_id, pk__in=trace.facts(turn.trace))
-    return trace.read(
+    remembered = Fact.objects.filter(business_id=turn.business_id, pk__in=tracing.facts(turn.trace))
+    return tracing.read(
         vars(turn),
-        list(messages[: 2 * trace.MOST_ROWS]),
+        list(messages[: 2 * tracing.MOST_ROWS]),
         dict(remembered.values_list("pk", "text")),
     )
 

@@ -22,7 +22,7 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, Json, OutboundMessage, Tool, ToolResult, TurnResult
 from prosa.conversations import begin as beginning
-from prosa.conversations import finish, meaning, spent, trace, turns
+from prosa.conversations import finish, meaning, spent, trace, tracing, turns
 from prosa.conversations.begin import Context
 from prosa.costs import ledger
 from prosa.errors import BadInput, PermanentError, TemporaryError
@@ -187,7 +187,7 @@ async def _booked(
             connection, context.business_id, context.standing.day, [replace(each, purpose=PURPOSE) for each in entries]
         )
     row = finish.record(context, result, PURPOSE, bubbles, dict(result.stages))
-    found = trace.read({**row, "cost": cost, "trace": json.loads(row["trace"]), "stages": json.loads(row["stages"])})
+    found = tracing.read({**row, "cost": cost, "trace": json.loads(row["trace"]), "stages": json.loads(row["stages"])})
     found.conversation_id, found.draft = None, ""
     if drafted:
         found.drafted, found.guideline_version = True, 0
