@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosa.knowledge.chunking import LONGEST_WORD, Chunk, chunks, size
+from prosa.knowledge.chunking import LONGEST_WORD, chunks, size
 
 STORE = """# Loja
 
@@ -108,13 +108,6 @@ def test_blank_is_nothing():
 def test_overlap_must_fit():
     with pytest.raises(ValueError, match="smaller than target"):
         chunks("a", target=10, overlap=10)
-
-
-def test_the_checksum_is_of_what_is_searched_and_not_of_the_place():
-    one = Chunk(0, "Entrega", "Dois dias.", 3)
-    assert one.checksum == "0dc54ac6f8f8289643ebd02f78544aba79a5ed7b653666917e479079dfd7029d"
-    assert Chunk(7, "Entrega", "Dois dias.", 3).checksum == one.checksum
-    assert Chunk(0, "Prazos", "Dois dias.", 3).checksum != one.checksum
 
 
 BLOCKS = st.one_of(

@@ -229,12 +229,6 @@ def test_what_the_database_refuses_is_left_out():
     assert load("a\0b \ud83d".encode("utf-16-le", "surrogatepass"), "a.txt").markdown.startswith("ab")
 
 
-def test_the_checksum_changes_with_the_words_and_not_with_the_encoding():
-    one = load("ação".encode(), "a.txt")
-    assert load("ação".encode("utf-16"), "a.txt").checksum == one.checksum
-    assert load(b"acao", "a.txt").checksum != one.checksum
-
-
 @pytest.mark.parametrize("said", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "ontem", ""])
 def test_a_date_that_templates_leave_is_none(said):
     assert load(f'<meta name="date" content="{said}"><p>Sete dias.'.encode(), "a.html").date is None

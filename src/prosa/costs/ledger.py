@@ -21,12 +21,13 @@ from prosa.postgres.connections import Connection, fetch_one
 
 queries = sql.load(__file__, "ledger.sql")
 
-PURPOSES = ("turn", "embedding", "transcription", "speech", "summary", "copilot", "analytics")
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one model did. ``usage.cost`` is what the catalogue says, None when it does not know the model."""
+    """What one model did. ``usage.cost`` is what the catalogue says, None when it does not know the model.
+
+    ``purpose``: turn, embedding, transcription, speech, summary, copilot or analytics.
+    """
 
     model: str
     usage: Usage

@@ -7,7 +7,6 @@ and the same document gives the same passages.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,11 +41,6 @@ class Chunk:
     section: str
     text: str
     tokens: int
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of what is searched, section and text, in hex. The place in the document does not count."""
-        return hashlib.sha256(f"{self.section}\0{self.text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ WORDS = (
     gettext_noop("Date to"),
     gettext_noop("Expand row"),
     gettext_noop("False"),
+    gettext_noop("Filters"),
     gettext_noop("Forgotten your password or username?"),
     gettext_noop("From"),
     gettext_noop("General"),
@@ -31,15 +32,21 @@ WORDS = (
     gettext_noop("No results found"),
     gettext_noop("No results matching your query"),
     gettext_noop("Previous"),
+    gettext_noop(
+        "Raw passwords are not stored, so there is no way to see this user’s password, but you can change the password "
+        'using <a href="{}" class="text-primary-600 dark:text-primary-500">this form</a>.'
+    ),
     gettext_noop("Recent searches"),
     gettext_noop("Record picture"),
     gettext_noop("Reset filters"),
+    gettext_noop("Return to site"),
     gettext_noop("Run"),
     gettext_noop("Search apps and models..."),
     gettext_noop("Select action"),
     gettext_noop("Select action to run"),
     gettext_noop("Select all rows"),
     gettext_noop("Select record"),
+    gettext_noop("Select value"),
     gettext_noop("This item will be deleted."),
     gettext_noop("This page yielded into no results. Create a new item or reset your filters."),
     gettext_noop("To"),
@@ -47,6 +54,7 @@ WORDS = (
     gettext_noop("True"),
     gettext_noop("Type to search"),
     gettext_noop("Value"),
+    gettext_noop("Welcome back to"),
     gettext_noop("You have been successfully logged out from the administration"),
 )
 """Of django-unfold 0.100 and its neighbours; what it adds later is seen in English until it is added here."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -44,18 +43,12 @@ _STRANGERS = (
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A document as Markdown. ``kind``: pdf, docx, xlsx, csv, markdown, html or text. ``url`` and ``date`` when known."""
+    """A document as Markdown. ``kind``: pdf, docx, xlsx, csv, markdown, html or text. ``date`` when it says one."""
 
     title: str
     markdown: str
     kind: str
-    url: str = ""
     date: datetime | None = None
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of title and Markdown, in hex: equal means nothing to do."""
-        return hashlib.sha256(f"{self.title}\0{self.markdown}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def load(source: Path | bytes, filename: str = "", mime: str = "") -> Loaded:
