@@ -16,7 +16,7 @@ PROSA = [model for model in admin.site._registry if model._meta.app_label.starts
 def test_what_this_issue_needs_is_there():
     assert {model.__name__ for model in PROSA} == {
         "Business", "Contact", "Inbox", "ApiKey", "ApprovedAnswer", "Conversation", "Message", "Dispatch", "WebhookEvent",
-        "Guideline", "Specialist", "Budget", "ModelPrice", "Source", "Document", "Gap", "Suggestion", "Execution",
+        "Guideline", "Specialist", "Budget", "ModelPrice", "ModelQuota", "Source", "Document", "Gap", "Suggestion", "Execution",
     }  # fmt: skip
 
 
