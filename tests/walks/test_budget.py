@@ -70,6 +70,21 @@ async def test_an_exhausted_budget_degrades_step_by_step(house: House, budget: B
     assert house.one("select sum(cost) from prosa_conversations_turn") == Decimal(1)
 
 
+async def test_what_a_turn_cost_that_failed_counts(house: House, budget: Budget):
+    async def fails_once(turn: Turn) -> TurnResult:
+        assert turn.spent is not None
+        turn.spent(DEAR, Usage(input_tokens=1000, output_tokens=100, requests=1, cost=Decimal("0.2")))
+        if len(house.mind.turns) == 1:
+            raise ValueError("a plug-in's mistake")
+        return says("Entregamos.", usage=Usage(input_tokens=1000, output_tokens=100, requests=1, cost=Decimal("0.2")))
+
+    house.mind.answer = fails_once
+    await house.work()
+    await ask(house, 1, "vocês entregam?")
+    assert house.carrier.texts() == ["Entregamos."]
+    assert house.one("select sum(cost) from prosa_costs_usageday") == Decimal("0.4")
+
+
 async def test_a_person_at_once_when_the_business_wants_that(house: House, budget: Budget):
     house.do("update prosa_costs_budget set at_limit = 'handoff', day_soft = null, day_hard = 0.2")
     house.mind.answer = twenty_cents

@@ -106,6 +106,7 @@ class Finish:
                 "Conversation %d was given to another worker meanwhile; this answer is dropped.",
                 context.conversation_id,
             )
+            await _charge(connection, context)
             return None
         outcome = _judge(context, claim, result, state=held[0], epoch=held[1], newer=held[3])
         epoch = context.epoch
@@ -141,6 +142,12 @@ class Finish:
         bubbles = [bubble for reply in result.replies for bubble in provider.compose(reply)]
         return voicing.spoken(bubbles) if context.turn.spoken and result.model else bubbles
 
+    async def charge(self, context: Context) -> None:
+        """Book what models did for a turn that comes to nothing: what was paid for counts."""
+        if context.spent:
+            async with self._pool.connection() as connection, connection.transaction():
+                await _charge(connection, context)
+
     async def keep_company(self, claim: Claim, context: Context) -> Release:
         """While people have not come yet: no model, one honest notice every so often; the messages stay unanswered."""
         due = context.wait_notice_at is None or context.turn.now - context.wait_notice_at >= context.wait_notice_every
@@ -171,6 +178,11 @@ class Finish:
                 },
                 prepare=True,
             )
+
+
+async def _charge(connection: Connection, context: Context) -> None:
+    day = context.standing.day
+    await spent.book(connection, context.business_id, context.conversation_id, day, context.spent)
 
 
 def _judge(context: Context, claim: Claim, result: TurnResult | None, *, state: str, epoch: int, newer: bool) -> str:

@@ -83,6 +83,9 @@ class Turns:
                 result = await self._answer(claim, context, inbox)
         except NotOurs:  # a person, or another worker, has it now
             result = None
+        except Exception:
+            await self._finish.charge(context)
+            raise
         stages = {"queue_ms": claim.waited * 1000, "begin_ms": (begun - context.clock) * 1000}
         with telemetry.span("finish"):
             return await self._finish.answer(claim, context, result, stages)
