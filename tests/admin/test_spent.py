@@ -7,13 +7,16 @@ from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 from tests.admin.test_conversations import page_of, think
 
 from prosa.contacts.models import Contact
+from prosa.contracts import Usage
+from prosa.conversations.expenses import Expense
 from prosa.conversations.models import Conversation
-from prosa.costs import spending
+from prosa.costs import ledger, spending
 from prosa.costs.models import Budget, UsageDay
 
 
@@ -100,3 +103,27 @@ def test_the_ledger_is_a_table(admin_client, client, business, budget):
     clerk.user_permissions.add(Permission.objects.get(codename="view_budget"))
     client.force_login(User.objects.get(pk=clerk.pk))
     assert client.get(address).status_code == 200
+
+
+def test_what_it_cost_beside_its_answers_is_in_the_sum_that_the_gate_reads(admin_client, conversation, budget):
+    think(conversation, cost=Decimal("0.25"))
+    used = ledger.packed(
+        [ledger.Entry("m:ear", Usage(requests=1, input_tokens=5, cost=Decimal("0.5")), "transcription")]
+    )
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(
+                "SELECT prosa_conversations_spend(%s, %s, '2026-01-01', %s)",
+                [conversation.pk, conversation.business_id, used],
+            )
+        cursor.execute("SELECT prosa_conversations_spent(%s)", [conversation.pk])
+        assert cursor.fetchone()[0] == [Decimal("1.25"), Decimal("0.25")]
+    assert UsageDay.objects.get().cost == Decimal(1)
+    page = words(admin_client.get(page_of(conversation)))
+    assert "US$ 1.25 · 1 answer of a model · US$ 1.00 of it for voice, summaries and help · 62 % of its limit" in page
+    (shown, _) = admin_client.get(reverse("admin:prosa_costs_budget_change", args=[budget.pk])).context["spending"][
+        "others"
+    ]
+    assert shown["spent"] == Decimal("1.25")
+    conversation.delete()
+    assert not Expense.objects.exists()

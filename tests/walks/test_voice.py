@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from prosa.contracts import Media
 from prosa.conversations import dispatch
 from prosa.conversations.hearing import UNHEARD_NOTE
 from prosa.conversations.words import words
+from prosa.costs.models import Budget, ModelPrice
 from prosa.simulator import fake_llm, fake_speech
 from prosa.simulator.fake_speech import voice_note
 
@@ -255,3 +257,31 @@ async def test_a_document_is_read_to_a_model_that_cannot(voice: fake_speech.Cont
     assert f"PDF document of {len(PDF)} bytes called nota.pdf; its text follows" in asked
     assert "O frete custa R$ 19,90." in asked
     assert house.carrier.texts() == ["O frete custa R$ 19,90."]
+
+
+async def test_what_was_heard_costs_its_conversation_and_counts_against_its_limit(
+    voice: fake_speech.Control, house: House, business: Business
+):
+    await ModelPrice.objects.acreate(
+        pattern="openai:stub", input=Decimal(1_000_000), output=Decimal(1_000_000), valid_from=date(2020, 1, 1)
+    )
+    await Budget.objects.acreate(business=business, conversation_hard=Decimal("0.0001"))
+    house.carrier.files |= {"v1": file(NOTE), "v2": file(NOTE)}
+    await house.work()
+    await house.post(spoken("1", "v1"))
+    await house.until(lambda: house.outcomes() == ["answered"])
+    await house.quiet()
+    ((purpose, cost),) = house.rows("select purpose, cost from prosa_conversations_expense")
+    assert purpose == "transcription"
+    assert cost > 0
+    (conversation,) = house.rows("select id from prosa_conversations_conversation")[0]
+    assert house.one(f"select prosa_conversations_spent({conversation})") == [cost, None]
+    assert house.one("select sum(cost) from prosa_costs_usageday") == cost
+    # The answer was made before it was known; the next voice note is not even heard.
+    await house.post(spoken("2", "v2"))
+    await house.until(lambda: len(house.outcomes()) == 2)
+    await house.quiet()
+    assert len(voice.requests) == 1
+    assert "budget" in house.one("select error from prosa_conversations_attachment order by id desc limit 1")
+    budget = house.one("select trace->'budget' from prosa_conversations_turn order by id desc limit 1")
+    assert (budget["limit"], Decimal(budget["spent"])) == ("conversation", cost)
