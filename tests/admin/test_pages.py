@@ -1,5 +1,7 @@
 """Every page of the admin opens, to those who may."""
 
+from html.parser import HTMLParser
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -59,6 +61,41 @@ def test_lists_and_forms_open(admin_client, rows, model):
         )
         assert answer.status_code == 200
         assert b"Traceback" not in answer.content
+
+
+class Parts(HTMLParser):
+    """Which of the elements that matter here stands within which; each must be closed in its turn."""
+
+    TAGS = ("div", "main", "header", "form", "footer")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.found = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag in self.TAGS:
+            self.open.append(dict(attrs).get("id") or tag)
+            self.found.append(list(self.open))
+
+    def handle_endtag(self, tag):
+        if tag in self.TAGS:
+            self.open.pop()
+
+
+@pytest.mark.parametrize("model", [*PROSA, User], ids=lambda model: model.__name__)
+def test_a_page_says_where_its_main_part_is(admin_client, rows, model):
+    options = model._meta
+    name = f"admin:{options.app_label}_{options.model_name}"
+    pages = [reverse(f"{name}_changelist")] + [
+        reverse(f"{name}_change", args=[row.pk]) for row in model.objects.all()[:1]
+    ]
+    for page in pages:
+        seen = Parts()
+        seen.feed(admin_client.get(page, follow=True).content.decode())
+        (main,) = [way for way in seen.found if way[-1] == "main" and "page" in way and way[-2] == "main"]
+        (content,) = [way for way in seen.found if way[-1] == "content"]
+        assert content[: len(main)] == main
+        assert seen.open == []
 
 
 @pytest.mark.parametrize("model", PROSA, ids=lambda model: model.__name__)
