@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from prosa.agents.figures import Figure, Key, digits, figures
 
@@ -61,9 +62,10 @@ def unsupported(
     known: set[Key] = set()
     runs: set[str] = set()
     for text in evidence:
-        for figure in figures(text, month_first=month_first):
-            known |= figure.keys
-            runs.add(digits(figure.shown))
+        for part in text.split("\n\n"):
+            keys, numbers = _borne(part, month_first)
+            known |= keys
+            runs |= numbers
         wanted = [figure for figure in wanted if not _borne_out(figure, known, runs)]
         if not wanted:  # reading figures is the dearest part of a turn: the rest need not be read
             return ()
@@ -88,6 +90,13 @@ def unsupported(
         if not wanted:
             break
     return tuple(dict.fromkeys(figure.shown for figure in wanted))
+
+
+@lru_cache(maxsize=256)
+def _borne(part: str, month_first: bool) -> tuple[frozenset[Key], frozenset[str]]:  # noqa: FBT001  a key of the cache
+    """The figures of a part of the evidence. Guidelines, approved answers and documents are the same from turn to turn."""
+    found = figures(part, month_first=month_first)
+    return frozenset(key for each in found for key in each.keys), frozenset(digits(each.shown) for each in found)
 
 
 def apart(text: str, old: str, said: Iterable[str], theirs: Iterable[str], locale: str) -> str:

@@ -1,6 +1,7 @@
 -- Everything a turn knows, in one short look.
 
 -- name: context
+-- The columns are those of begin.Found.
 SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, ct.blocked_at IS NOT NULL,
        b.name, b.locale, b.timezone, b.active, b.model, b.fallback_models, b.request_deadline_s, b.turn_deadline_s,
        b.history_tokens, b.max_age_hours, b.wait_notice_minutes, coalesce(g.text, ''), coalesce(g.rules, '[]'), coalesce(g.version, 0),
@@ -9,6 +10,7 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        CASE WHEN num_nonnulls(l.conversation_soft, l.conversation_hard, l.turn_soft, l.turn_hard) > 0 THEN
            prosa_conversations_spent(c.id) END,
        EXISTS (SELECT FROM prosa_knowledge_chunk n WHERE n.business_id = b.id),
+       EXISTS (SELECT FROM prosa_knowledge_approvedanswer a WHERE a.business_id = b.id AND a.active),
        ARRAY[b.voice_replies, b.voice, b.voice_words], b.strict_topics,
        c.specialist, c.contact_id,
        (SELECT jsonb_agg(jsonb_build_array(s.name, s.about, s.instructions, s.keywords, s.model) ORDER BY s.position, s.id)
@@ -51,8 +53,3 @@ UNION ALL
  WHERE conversation_id = %(conversation_id)s AND id > %(after)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
    AND kind NOT IN ('reaction', 'system', 'revoke')
  ORDER BY id DESC LIMIT %(history)s)
-
--- name: address
--- The identities of the person, as the inbox's provider calls them.
-SELECT i.key, i.address FROM prosa_conversations_conversation c JOIN prosa_contacts_identity i ON i.contact_id = c.contact_id
-WHERE c.id = %(conversation_id)s ORDER BY i.id

@@ -26,7 +26,7 @@ from prosa.channels.inboxes import Inboxes
 from prosa.channels.inboxes import queries as inbox_queries
 from prosa.contracts import Attachment, InboxConfig, OutboundMessage, Sent
 from prosa.conversations import intents, links, voicing
-from prosa.conversations.begin import address
+from prosa.conversations.begin import identify
 from prosa.conversations.dispatch import Claim, Release, backoff
 from prosa.conversations.inbound import TRACKER
 from prosa.conversations.voicing import Voicing
@@ -99,13 +99,13 @@ class Outbox:
         while True:
             async with self._pool.connection() as connection:
                 rows = await fetch_all(connection, queries.queue, {"conversation_id": claim.conversation_id})
-                to = await address(connection, claim.conversation_id) if rows else ()
             if not rows:
                 await intents.close(self._pool, claim.conversation_id)
                 return Release()
             inbox = self._inboxes.get(rows[0][10])
             if inbox is None:
                 return Release(again_in=60, error="The inbox is not in service: see `prosa doctor`.")
+            to = identify(rows[0][-1] or ())
             queue = [_read(row, to) for row in rows]
             unsure = list(itertools.takewhile(lambda outgoing: outgoing.status != "queued", queue))
             hold, looks = await self._look_after(inbox, unsure)
@@ -293,6 +293,7 @@ def _read(row: Any, to: Any) -> _Outgoing:
         filename,
         voice,
         file,
+        _,
     ) = row
     attachment = (
         Attachment(kind, ref or "", url or "", mime or "", "", filename or "", 0, bool(voice))
