@@ -249,9 +249,9 @@ async def _ours(dsn: str, shop: Shop, business: int, report: Report) -> None:
 async def _pruning(
     connection: Any, shop: Shop, business: int, gains: list[float], report: Report, ranking: Any, search: Any
 ) -> None:
-    # By every term, and twenty times as many scored: slow, so a few questions tell it.
+    # By every term, and twenty times as many scored: slow, so half of the questions tell it. A miss must not weigh much.
     budget, candidates = ranking.BUDGET, ranking.CANDIDATES
-    some = shop.questions[:30]
+    some = shop.questions[:100]
     ranking.BUDGET, ranking.CANDIDATES = 10**9, 2_000
     whole = []
     for text, right in some:
