@@ -15,7 +15,7 @@ from prosa.agents import runner
 from prosa.business.guidance import Rule
 from prosa.business.models import Business
 from prosa.contracts import Json, Turn, TurnResult, Usage
-from prosa.conversations import meaning
+from prosa.conversations import learning, meaning
 from prosa.costs.models import ModelPrice
 from prosa.knowledge import filling, fusion, index
 from prosa.simulator import fake_llm
@@ -197,6 +197,10 @@ async def test_a_search_by_words_alone_and_a_near_miss_are_noted(
     assert not trace.get("passages")
     assert near["title"] == "Our shop"
     assert set(near["legs"]) == {"words", "vectors"}
+    # What learning lists is this near miss, not another search's by words.
+    await learning.learn()
+    listed = house.one("select near from prosa_knowledge_gap")
+    assert (listed["title"], listed["score"]) == (near["title"], round(near["score"], 3))
     remote.next("401")
     trace = await ask(house, 2, "do gift cards expire, please?")
     assert trace["search"] == {"by_words": "failed"}

@@ -19,18 +19,23 @@ DECLARE
   spent numeric;
   unpriced bigint;
   b prosa_costs_budget;
+  exhausted jsonb;
 BEGIN
   SELECT prosa_costs_today(timezone) INTO today FROM prosa_business_business WHERE id = business;
   SELECT coalesce(sum(cost), 0), coalesce(sum(unpriced_requests), 0) INTO spent, unpriced
   FROM prosa_costs_usageday WHERE business_id = business AND day = today;
   SELECT * INTO b FROM prosa_costs_budget WHERE business_id = business;
+  -- Most have no quota: they pay one look at an empty table.
+  IF EXISTS (SELECT FROM prosa_costs_modelquota) THEN
+    SELECT jsonb_agg(e.model) INTO exhausted FROM prosa_costs_requests(today) e
+    WHERE e.today >= e.per_day OR e.this_minute >= e.per_minute;
+  END IF;
   RETURN jsonb_build_object('day', today, 'spent', spent::text, 'unpriced', unpriced,
     'day_soft', b.day_soft::text, 'day_hard', b.day_hard::text,
     'conversation_soft', b.conversation_soft::text, 'conversation_hard', b.conversation_hard::text,
     'turn_soft', b.turn_soft::text, 'turn_hard', b.turn_hard::text,
     'request_tokens', b.request_tokens, 'answer_tokens', b.answer_tokens,
-    'exhausted', (SELECT jsonb_agg(e.model) FROM prosa_costs_requests(today) e
-                  WHERE e.today >= e.per_day OR e.this_minute >= e.per_minute),
+    'exhausted', exhausted,
     'cheap_model', coalesce(b.cheap_model, ''), 'at_limit', coalesce(b.at_limit, 'approved'));
 END $$;
 
