@@ -43,6 +43,19 @@ def test_digits_that_count_stay(text: str):
     assert "4" in looked_for(text)
 
 
+@pytest.mark.parametrize(
+    ("chat", "out"),
+    [
+        ("Hi, can u tell me wat program u have 4 display file?", "Hi, can you tell me what program you have for display file?"),
+        ("how to pay 2 bills in 4 days", "how to pay 2 bills in 4 days"),
+        ("oi, vc tem 4 camisetas?", "oi, vc tem 4 camisetas?"),
+        ("¿y cuánto cuesta el envío?", "¿y cuánto cuesta el envío?"),
+    ],
+)  # fmt: skip
+def test_models_that_read_sentences_get_english_written_out(chat: str, out: str):
+    assert analysis.written_out(chat) == out
+
+
 def test_accents_and_case_ask_the_same():
     assert looked_for("PROMOÇÃO de INVERNO") == looked_for("promocao de inverno")
 

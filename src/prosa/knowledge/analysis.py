@@ -16,7 +16,7 @@ from functools import lru_cache
 from zlib import crc32
 
 from prosa.knowledge.language import language
-from prosa.knowledge.words import BEFORE_NAMES, CHATTY, EMPTY, NUMBERED, SOUNDS, SPELLINGS, SPELLINGS_IN
+from prosa.knowledge.words import BEFORE_NAMES, CHATTY, EMPTY, ENGLISH, NUMBERED, SOUNDS, SPELLINGS, SPELLINGS_IN
 
 GRAM = 4
 MOST_WORDS = 32
@@ -25,6 +25,7 @@ MOST_LETTERS = 40
 """Of one word: what is longer is an address or a code, and its beginning tells it."""
 
 _WORD = re.compile(r"[a-z0-9]+")
+_TOKEN = re.compile(r"\w+")
 _STRETCHED = re.compile(r"([a-z])\1{2,}")
 _SIGN = 1 << 31
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -156,15 +157,33 @@ def words(business_id: int, text: str) -> list[Word]:
 
     Spellings of chats stand for the words they mean (``qto`` → ``quanto``), and stretched letters are one (``preçooo``).
     """
-    found = dict.fromkeys(_words(" ".join(_meant(text[:4000]))))
+    found = dict.fromkeys(
+        _words(" ".join(_meant(_WORD.findall(_STRETCHED.sub(r"\1", fold(text[:4000]))), language(text[:4000]))))
+    )
     salt = salted(business_id)
     return [Word(word, tuple(number ^ salt for number in numbers(word))) for word in list(found)[:MOST_WORDS]]
 
 
-def _meant(text: str) -> list[str]:
-    """The folded words of a question with chat spellings replaced by what they stand for."""
-    told = _WORD.findall(_STRETCHED.sub(r"\1", fold(text)))
+def written_out(text: str) -> str:
+    """An English question as it would be written outside a chat, for models that read whole sentences; others as they are.
+
+    Only MiniLM is known to lose by chat spelling, and its Portuguese and Spanish weigh too little to matter.
+    """
     spoken = language(text)
+    told = [fold(found[0]) for found in _TOKEN.finditer(text)]
+    if spoken in ("pt", "es") or (CHATTY | SOUNDS.keys()).isdisjoint(told):
+        return text
+    meant = iter(zip(told, _meant(told, spoken), strict=True))
+
+    def out(found: re.Match[str]) -> str:
+        word, sense = next(meant)
+        return ENGLISH.get(word) or (sense if word in SOUNDS else found[0])
+
+    return _TOKEN.sub(out, text)
+
+
+def _meant(told: list[str], spoken: str) -> list[str]:
+    """The folded words of a question with chat spellings replaced by what they stand for."""
     here = SPELLINGS_IN.get(spoken, {})
     meant = [here.get(word) or SPELLINGS.get(word, word) for word in told]
     if spoken not in ("pt", "es") and not SOUNDS.keys().isdisjoint(told):

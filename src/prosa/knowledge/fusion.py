@@ -197,7 +197,7 @@ async def _meaning(
             return None
         try:
             async with asyncio.timeout(DEADLINE):
-                done = await embedder.query(text)
+                done = await embedder.query(analysis.written_out(text))
         except (ProsaError, TimeoutError):
             embedder.breaker.failed()
             raise

@@ -42,12 +42,14 @@ gnt=gente pra=para pro=para p=para pa=para d=de c=com q=que k=que ke=que qe=que 
 xfa=favor xfavor=favor pfa=favor dnd=donde dond=donde cdo=cuando cndo=cuando cuant=cuanto cto=cuanto cnto=cuanto cuantosale=cuanto bn=bien
 grax=gracias grcs=gracias grcias=gracias salu2=saludos ntp=ok tqm=te tkm=te hla=hola ola=hola aora=ahora haora=ahora tngo=tengo tnemos=tenemos qiero=quiero
 kiero=quiero qiro=quiero kisiera=quisiera nesesito=necesito necesto=necesito pdo=puedo puedn=pueden ustds=ustedes uds=ustedes sta=esta stan=estan
+"""
+_ENGLISH = """
 u=you ur=your urs=yours r=are y=why yr=your thx=thanks thnx=thanks tks=thanks ty=thanks bc=because cuz=because coz=because cos=because wat=what wht=what
 wen=when whn=when wer=where whr=where hw=how hv=have hav=have cn=can cud=could shud=should wud=would abt=about w=with wo=without b4=before l8r=later
 gr8=great tmrw=tomorrow tmr=tomorrow 2moro=tomorrow 2day=today tdy=today 2nite=tonight asap=soon gimme=give wanna=want gonna=going im=am ive=have
 dont=not doesnt=not cant=can idk=know pymt=payment pmt=payment addr=address appt=appointment
 """
-SPELLINGS = dict(pair.split("=", 1) for pair in _SPELLED.split())
+SPELLINGS = dict(pair.split("=", 1) for pair in (_SPELLED + _ENGLISH).split())
 """Chat spelling → the word it stands for; used on questions only."""
 
 SPELLINGS_IN = {
@@ -58,13 +60,30 @@ SPELLINGS_IN = {
 }  # fmt: skip
 """Those that mean another word in one language (``es``, ``en``) than in the others."""
 
-CHATTY = frozenset(["u", "r", "ur", "urs", "y", "thx", "thnx", "tks", "ty", "pls", "plz", "plis", "wat", "wht", "wen", "whn", "wer", "whr", "hw", "hv", "hav", "cn", "cud", "wud", "abt", "b4", "gr8", "2day", "2nite", "2moro"])
+ENGLISH = (
+    dict(pair.split("=", 1) for pair in _ENGLISH.split()) | SPELLINGS_IN["en"] | {"pls": "please", "plz": "please"}
+)
+"""What an English chat writes; the other spellings are words or nothing there."""
+
+CHATTY = frozenset(
+    """
+    u r ur urs y thx thnx tks ty pls plz plis wat wht wen whn wer whr hw hv hav cn cud wud abt b4 gr8 2day
+    2nite 2moro
+    """.split()  # noqa: SIM905 -- as above
+)
 """English words nobody writes so but in a chat."""
 SOUNDS = {"2": "to", "4": "for"}
 """Digits that English chats write for a word."""
-BEFORE_NAMES = frozenset(["a", "an", "the", "my", "your", "ur", "our", "his", "her", "their", "its", "me", "u", "you", "us", "him", "them", "it", "this", "that", "these", "those"])
+BEFORE_NAMES = frozenset(
+    """
+    a an the my your ur our his her their its me u you us him them it this that these those
+    """.split()  # noqa: SIM905 -- as above
+)
 """After ``2`` or ``4`` they say that it is a word: nobody counts "4 my"."""
 NUMBERED = frozenset(
-    ["size", "number", "no", "nr", "model", "version", "v", "level", "floor", "page", "chapter", "room", "step", "unit", "part", "type", "gen", "generation", "option", "table", "row", "grade", "class", "top", "only", "just", "last", "first", "next", "about", "than", "least", "most", "over", "under"]
+    """
+    size number no nr model version v level floor page chapter room step unit part type gen generation option
+    table row grade class top only just last first next about than least most over under
+    """.split()  # noqa: SIM905 -- as above
 )
 """Before ``2`` or ``4`` they say that it is a number."""
