@@ -134,19 +134,6 @@ async def run(source_id: int, client: Client, *, seconds: float | None = None, t
     return True
 
 
-class Outcome:
-    """What became of one item. ``found`` is what there is to store; without it nothing changed, or it failed, or is gone.
-
-    ``asked`` is the item's ``done`` before; ``same``: nothing of the item is to be written but that it was looked at.
-    """
-
-    item: Item
-    asked: int
-    same: bool = False
-    found: index.Entry | None = None
-    gone: bool = False
-
-
 @dataclass(slots=True)
 class _Work:
     """One run, or the rest of one."""
