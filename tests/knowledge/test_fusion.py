@@ -158,7 +158,13 @@ def test_a_passage_tells_what_found_it(shop: Business):
 
 @pytest.mark.parametrize(
     ("lexical", "cosine", "spoken", "score"),
-    [(0.5, 0.0, "en", 0.5), (0.5, -1.0, "en", 0.5), (0.0, 1.0, "en", 1.0), (0.5, 1.0, "pt", 0.575), (1.0, 1.0, "", 1.0)],
+    [
+        (0.5, 0.0, "en", 0.5),
+        (0.5, -1.0, "en", 0.5),
+        (0.0, 1.0, "en", 1.0),
+        (0.5, 1.0, "pt", 0.575),
+        (1.0, 1.0, "", 1.0),
+    ],
 )
 def test_vectors_lift_and_never_lower(lexical: float, cosine: float, spoken: str, score: float):
     assert fusion.fused(lexical, cosine, fusion.serves(MINILM, spoken)) == pytest.approx(score)
