@@ -1,7 +1,7 @@
 """What a turn costs beside the model: CPU, latency, memory.
 
-A turn is everything a worker does for one question on the REST channel: claim, read twenty messages of history, look
-up approved answers, ask the model, write, deliver. The model is ``simulator.fake_llm``, which answers after 300 ms
+A turn is everything a worker does for one question on the REST channel: claim, read twenty messages of history, ask
+the model, write, deliver. There are no approved answers, so none are looked up. The model is ``simulator.fake_llm``, which answers after 300 ms
 (30 s for memory). ``worker_cpu_vs_bare``: the same process also runs a bare pydantic-ai ``Agent`` with the same
 messages, in turns. ``pg_cpu_ms`` includes taking the question in. Overhead is from the question's commit to the
 answer's, less the 300 ms, at half the saturated rate. Memory is that of a real ``prosa worker`` and ``prosa up``.
