@@ -240,7 +240,8 @@ async def test_a_picture_reaches_a_model_that_sees(voice: fake_speech.Control, h
 async def test_a_document_is_read_to_a_model_that_cannot(voice: fake_speech.Control, house: House):
     house.do("update prosa_business_business set model = 'openai-chat:stub'")
     the_real_agent(house)
-    fake_llm.control.say = lambda _prompt: "O frete custa R$ 19,90."
+    told = "O documento que você mandou diz: R$ 19,90 de frete."  # the file's price, not ours
+    fake_llm.control.say = lambda _prompt: told
     content = {"mime_type": "application/pdf", "sha256": "", "id": "m1", "filename": "nota.pdf"}
     message = {
         "from": ANA,
@@ -256,7 +257,7 @@ async def test_a_document_is_read_to_a_model_that_cannot(voice: fake_speech.Cont
     asked = str(fake_llm.control.requests[-1].body["messages"][-1]["content"])
     assert f"PDF document of {len(PDF)} bytes called nota.pdf; its text follows" in asked
     assert "O frete custa R$ 19,90." in asked
-    assert house.carrier.texts() == ["O frete custa R$ 19,90."]
+    assert house.carrier.texts() == [told]
 
 
 async def test_what_was_heard_costs_its_conversation_and_counts_against_its_limit(
