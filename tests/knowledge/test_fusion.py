@@ -130,11 +130,8 @@ def test_vectors_do_not_cost_what_words_had(shop: Business):
         assert plain >= 0.98
         assert plain - await measure(pool, labelled.spelled) <= 0.01
         assert await measure(pool, fold) == plain
-        assert (
-            plain
-            - mean([await measure(pool, lambda text, seed=seed: labelled.mistyped(text, seed)) for seed in range(2)])
-            <= 0.035
-        )  # type: ignore[misc]
+        mistyped = [await measure(pool, lambda text, seed=seed: labelled.mistyped(text, seed)) for seed in range(2)]  # type: ignore[misc]
+        assert plain - mean(mistyped) <= 0.02
         inside = [await best(pool, text) for text, _ in questions]
         outside = [await best(pool, text) for text in strange]
         assert labelled.auc(inside, outside) >= 0.97
@@ -174,8 +171,6 @@ def test_a_model_nobody_measured_lifts_a_little():
     assert fusion.serves("openai:something-new", "pt") == fusion.UNKNOWN
 
 
-# ── when vectors cannot serve ──
-
 OPENAI = "openai:text-embedding-3-small"
 
 
@@ -190,6 +185,17 @@ def remote(use: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> Iterato
         assert run(lambda pool: filling.fill(pool, made.pk))
         fake_llm.control.requests.clear()
         yield made
+
+
+def test_what_is_mistyped_is_embedded_as_the_business_spells_it(remote: Business):
+    right, wrong = found_by(remote, "Quanto custa o frete de dez reais?", "Quanto cutsa o frete de dez raeis?")
+    # Both are one question to the embedder, which was asked once.
+    assert right.vector == wrong.vector
+    (request,) = fake_llm.control.requests
+    assert request.body["input"] == ["Quanto custa o frete de dez reais?"]
+
+
+# ── when vectors cannot serve ──
 
 
 def found_by(business: Business, *questions: str) -> list[Any]:

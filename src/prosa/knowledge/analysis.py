@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from zlib import crc32
@@ -48,6 +48,17 @@ _ENDINGS = (
 _PLURAL, _ENDING = dict(_PLURALS), frozenset(_ENDINGS)
 
 
+def _sizes(endings: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """By the last letter how long endings with it are, longest first: five hundred stems are made for an unknown word."""
+    found: dict[str, set[int]] = {}
+    for ending in endings:
+        found.setdefault(ending[-1], set()).add(len(ending))
+    return {letter: tuple(sorted(sizes, reverse=True)) for letter, sizes in found.items()}
+
+
+_PLURAL_SIZES, _ENDING_SIZES = _sizes(_PLURAL), _sizes(_ENDING)
+
+
 def fold(text: str) -> str:
     """Lower case without accents: ``"AÇÃO"`` → ``"acao"``. The database's ``prosa_fold`` does the same to what is stored."""
     if text.isascii():
@@ -60,13 +71,13 @@ def stem(word: str) -> str:
     """A folded word without the endings of number, gender, person and tense that the three languages add."""
     if len(word) < 4 or not word.isalpha():
         return word
-    for size in range(min(7, len(word)), 0, -1):
+    for size in _PLURAL_SIZES.get(word[-1], ()):
         instead = _PLURAL.get(word[-size:])
         if instead is not None and len(word) - size >= 2 and len(word) - size + len(instead) >= 3:
             word = word[:-size] + instead
             break
-    for size in range(min(8, len(word) - 3), 1, -1):
-        if word[-size:] in _ENDING:
+    for size in _ENDING_SIZES.get(word[-1], ()):
+        if size <= len(word) - 3 and word[-size:] in _ENDING:
             word = word[:-size]
             break
     if len(word) > 3 and word[-1] in "aeoy":
@@ -92,15 +103,15 @@ def numbers(word: str) -> tuple[int, ...]:
     return (whole, *(crc32(gram.encode()) - _SIGN for gram in grams))
 
 
-@lru_cache(maxsize=20_000)
-def slips(word: str) -> frozenset[int]:
-    """The stems of all words one slip of the finger away: a letter lost, added, wrong, or swapped with the next.
+@lru_cache(maxsize=200)
+def slips(word: str) -> dict[str, int]:
+    """All words one slip of the finger away, a letter lost, added, wrong, or swapped with the next, and the term of each one's stem.
 
     Empty for what has digits or fewer than :data:`GRAM` letters: too much is one slip away from those.
     """
     word = word[:MOST_LETTERS]
     if len(word) < GRAM or not word.isalpha():
-        return frozenset()
+        return {}
     found = set[str]()
     for at in range(len(word) + 1):
         left, right = word[:at], word[at:]
@@ -110,7 +121,7 @@ def slips(word: str) -> frozenset[int]:
             found.update(left + letter + right[1:] for letter in _LETTERS)
         if len(right) > 1:
             found.add(left + right[1] + right[0] + right[2:])
-    return frozenset(crc32(f"={each}".encode()) - _SIGN for each in {stem(each) for each in found})
+    return {each: crc32(f"={stem(each)}".encode()) - _SIGN for each in found}
 
 
 def salted(business_id: int) -> int:

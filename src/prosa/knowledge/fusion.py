@@ -4,7 +4,8 @@ Words come first, because they are never wrong about prices and names; vectors l
 much they may lift depends on how well the embedding model serves the question's language (:data:`SERVES`). Every chunk
 that either leg found is scored exactly by both, so that being found by one alone is no advantage.
 
-The question is embedded with no connection held. When the embedder or the store is down or slow, or the model is not yet
+The question is embedded as it would be well written (``analysis.written_out``, ``correction``), with no connection held, while
+PostgreSQL ranks by words. When the embedder or the store is down or slow, or the model is not yet
 filled in, words alone serve.
 """
 
@@ -21,7 +22,7 @@ from prosa.conf import settings
 from prosa.contracts import Passage
 from prosa.costs import ledger
 from prosa.errors import ConfigurationError, ProsaError
-from prosa.knowledge import analysis, filling, language, ranking, search, stores
+from prosa.knowledge import analysis, correction, filling, language, ranking, search, stores
 from prosa.postgres.connections import Connection, Pool
 
 log = logging.getLogger(__name__)
@@ -133,15 +134,14 @@ async def find(
         return []
     store = stores.find(pool) if settings().embedding_model else None
     try:
-        words = _by_words(pool, business_id, text)
-        if store is None:
-            asked, ranked = await words
-            meaning = None
+        asked, model, written = await _begin(pool, business_id, text, free=free, embedded=store is not None)
+        if store is None or not model:
+            meaning, ranked = None, await _by_words(pool, business_id, asked)
         else:
             # Neither waits for the other: words are PostgreSQL's work, the embedding is this processor's or another server's.
             # The embedding, which takes longer, is first in line.
-            meaning, (asked, ranked) = await asyncio.gather(
-                _meaning(pool, store, business_id, text, free=free, notes=notes), words
+            meaning, ranked = await asyncio.gather(
+                _meaning(pool, store, business_id, model, written, notes), _by_words(pool, business_id, asked)
             )
         if store is not None and meaning is not None:
             ranked = await _complete(pool, store, business_id, asked, ranked, meaning, notes)
@@ -150,15 +150,28 @@ async def find(
             await store.close()
     if meaning is None:
         return [search.Found(each.chunk, each.document, each.score, each.score) for each in ranked]
-    served = serves(meaning.model, language.language(text))
+    served = serves(meaning.model, language.language(written))
     found = [_fused(each, meaning.cosines.get(each.chunk), served) for each in ranked]
     return sorted(found, key=lambda each: (-each.score, each.chunk))
 
 
-async def _by_words(pool: Pool, business_id: int, text: str) -> tuple[ranking.Question | None, list[ranking.Ranked]]:
+async def _begin(
+    pool: Pool, business_id: int, text: str, *, free: bool, embedded: bool
+) -> tuple[ranking.Question | None, str, str]:
+    """The question weighed, the model that embeds it (empty when words must do), and how it is to be read there."""
     async with pool.connection() as connection:
         asked = await ranking.weigh(connection, business_id, text)
-        return asked, await ranking.rank(connection, business_id, asked) if asked else []
+        model = await filling.serving(connection, business_id) if embedded else ""
+        if not model or (free and not model.startswith(filling.LOCAL)):
+            return asked, "", text
+        return asked, model, await correction.corrected(connection, business_id, analysis.written_out(text), asked)
+
+
+async def _by_words(pool: Pool, business_id: int, asked: ranking.Question | None) -> list[ranking.Ranked]:
+    if asked is None:
+        return []
+    async with pool.connection() as connection:
+        return await ranking.rank(connection, business_id, asked)
 
 
 def serves(model: str, spoken: str) -> Service:
@@ -179,15 +192,11 @@ def _fused(each: ranking.Ranked, cosine: float | None, served: Service) -> searc
 
 
 async def _meaning(
-    pool: Pool, store: stores.VectorStore, business_id: int, text: str, *, free: bool, notes: Notes | None
+    pool: Pool, store: stores.VectorStore, business_id: int, model: str, text: str, notes: Notes | None
 ) -> _Meaning | None:
     """The question's vector and the chunks nearest to it; None when words must do."""
     from prosa.knowledge import embedding  # the SDKs take a second to import, and without a model nobody needs them
 
-    async with pool.connection() as connection:
-        model = await filling.serving(connection, business_id)
-    if not model or (free and not model.startswith(filling.LOCAL)):
-        return None
     try:
         embedder = embedding.find(model, pool)
         if embedder is None:
@@ -197,7 +206,7 @@ async def _meaning(
             return None
         try:
             async with asyncio.timeout(DEADLINE):
-                done = await embedder.query(analysis.written_out(text))
+                done = await embedder.query(text)
         except (ProsaError, TimeoutError):
             embedder.breaker.failed()
             raise

@@ -84,6 +84,8 @@ _LETTERS = {
 }
 
 _COMMON_SETS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+COMMON = frozenset().union(*_COMMON_SETS.values())
+"""Words of the three languages that are often written, with and without accents."""
 
 
 def language(text: str, otherwise: str = "") -> str:

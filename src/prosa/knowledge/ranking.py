@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import log, tanh
 from sys import byteorder
@@ -73,7 +73,8 @@ class Question:
     """What is asked, weighed by a business's vocabulary: ``weights`` of the terms it knows, ``whole`` the BM25 that is a score of 0.76.
 
     ``counts`` says in how many of the business's ``chunks`` each of them is; ``words`` are the stems of each word of the
-    question, or of those it may have meant.
+    question, or of those it may have meant. ``mistyped``: by each unknown word, as :class:`analysis.Word` has it written, the
+    stems one slip away that the business knows; ``unknown`` is how many words it does not.
     """
 
     weights: dict[int, float]
@@ -82,6 +83,8 @@ class Question:
     counts: dict[int, int]
     chunks: int
     words: list[list[int]]
+    mistyped: dict[str, list[int]] = field(default_factory=dict)
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +107,13 @@ async def weigh(connection: Connection, business_id: int, text: str) -> Question
     asked = list({term for word in words for term in word.terms})
     if not asked:
         return None
-    counts, extent = await _counts(connection, business_id, asked)
+    counts, extent = await count(connection, business_id, asked)
     salt = analysis.salted(business_id)
-    slips = {
-        word: [slip ^ salt for slip in analysis.slips(word.written)]
-        for word in [word for word in words if word.terms[0] not in counts][:MOST_UNKNOWN]
-    }
+    unknown = [word for word in words if word.terms[0] not in counts]
+    slips = {word: {slip ^ salt for slip in analysis.slips(word.written).values()} for word in unknown[:MOST_UNKNOWN]}
     near: dict[int, int] = {}
     if every := list({slip for some in slips.values() for slip in some}):
-        near, meant = await _counts(connection, business_id, every)
+        near, meant = await count(connection, business_id, every)
         extent = extent or meant
     if extent is None:
         return None
@@ -124,7 +125,9 @@ async def weigh(connection: Connection, business_id: int, text: str) -> Question
     known = near | counts
     weights, whole = _weights([word.terms for word in words], known, corrected, chunks)
     stems = [[term for term in (word.terms[0], *corrected.get(word.terms[0], ())) if term in weights] for word in words]
-    return Question(weights, whole, length / chunks, {term: known[term] for term in weights}, chunks, stems)
+    mistyped = {word.written: near_it for word in slips if (near_it := corrected[word.terms[0]])}
+    heard = {term: known[term] for term in weights}
+    return Question(weights, whole, length / chunks, heard, chunks, stems, mistyped, len(unknown))
 
 
 async def rank(connection: Connection, business_id: int, asked: Question, also: Sequence[int] = ()) -> list[Ranked]:
@@ -162,7 +165,7 @@ async def _scored(
     return sorted(found, key=lambda each: (-each.score, each.chunk))
 
 
-async def _counts(
+async def count(
     connection: Connection, business_id: int, terms: Sequence[int]
 ) -> tuple[dict[int, int], tuple[int, int] | None]:
     """In how many chunks each known term is, and how many chunks and words the business has; None when it knows none of the terms."""
