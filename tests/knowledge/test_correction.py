@@ -62,6 +62,7 @@ def test_a_slip_is_put_right_and_the_rest_stays(office: Business, written: str, 
         "the printer of model pritner2 in the office",
         "the office printer, write to pritner@example.com or see example.pritner.com",
         "order 4512345 of the office printer",
+        "the printer of zoffice is broken",
         "the ofice",  # nothing else says that it is about this business
         "il technicien répare la imprimante dans le bureua",
         "the printer, translation of the office manuals",  # another form of a word it knows

@@ -41,8 +41,13 @@ async def corrected(connection: Connection, business_id: int, text: str, asked: 
     if asked is None or not (found := set(wrong).intersection(analysis.fold(each[0]) for each in _open(text))):
         return text
     salt = analysis.salted(business_id)
+    # A known word with a letter more at its end is another form of it ("closest"), at its beginning often a name ("zstandard").
     near = {
-        word: [each for each, term in analysis.slips(word).items() if term ^ salt in wrong[word]]
+        word: [
+            each
+            for each, term in analysis.slips(word).items()
+            if term ^ salt in wrong[word] and each not in (word[1:], word[:-1])
+        ]
         for word in sorted(found)
     }
     grams = {
