@@ -18,6 +18,7 @@ APPS = (
     "prosa.channels",
     "prosa.knowledge",
     "prosa.conversations",
+    "prosa.desk",
 )
 """For a host project: ``INSTALLED_APPS = [..., *APPS]``. Future versions may bring more."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from prosa.contracts import Finding, ProofOffer, ToolOffer
+from prosa.contracts import Finding, Listener, ProofOffer, ToolOffer
 
 hookspec = pluggy.HookspecMarker("prosa")
 hookimpl = pluggy.HookimplMarker("prosa")
@@ -50,4 +50,10 @@ def transcribers() -> Iterable[Any]:
 
     The one whose ``provider`` stands before the colon of ``PROSA_TRANSCRIPTION_MODEL`` is asked.
     """
+    raise NotImplementedError
+
+
+@hookspec
+def listeners() -> Iterable[Listener]:
+    """Chores that hear when a conversation changes hands: one :class:`~prosa.contracts.Listener` each. Read once a process."""
     raise NotImplementedError

@@ -1,7 +1,7 @@
 """What changed, told to whoever is looking: ``publish`` names a thing, ``subscribe`` hears of it in every process.
 
-Only names travel (``conversation:42``), never content: who hears one looks the thing up and sees what is committed. The
-carrier is PostgreSQL's ``NOTIFY`` on one channel, which the hot path's SQL writes to directly.
+Only names travel (``conversation:42``, or ``conversation:42,43`` for several), never content: who hears one looks the thing
+up and sees what is committed. The carrier is PostgreSQL's ``NOTIFY`` on one channel, which the hot path's SQL writes to directly.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Self
 
 from django.db import connection
@@ -40,7 +40,7 @@ class Subscription:
         self._fresh: dict[str, None] = {}
         self._wake = asyncio.Event()
 
-    def tell(self, topic: str) -> None:
+    def tell(self, topic: str, numbers: Iterable[int] | None = None) -> None:
         """Something about ``topic`` changed."""
         self._fresh[topic] = None
         self._wake.set()
@@ -65,16 +65,52 @@ class Subscription:
         self._hub.remove(self)
 
 
+class Following(Subscription):
+    """Who follows all things of one topic and must know which of them changed."""
+
+    def __init__(self, hub: _Hub, topic: str) -> None:
+        super().__init__(hub, (topic,))
+        self._numbers: set[int] | None = set()
+
+    def tell(self, topic: str, numbers: Iterable[int] | None = None) -> None:
+        """These changed; None: the connection was lost meanwhile, so any may have."""
+        if numbers is None or self._numbers is None:
+            self._numbers = None
+        else:
+            self._numbers.update(numbers)
+        super().tell(topic)
+
+    @property
+    def waiting(self) -> bool:
+        """Is there news nobody has taken yet?"""
+        return bool(self._fresh)
+
+    async def numbers(self) -> set[int] | None:
+        """Wait until something changed; the numbers concerned, or None when nobody knows which."""
+        await self.news()
+        found, self._numbers = self._numbers, set()
+        return found
+
+
+def _hub() -> _Hub:
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = _Hub()
+    return found
+
+
 def subscribe(*topics: str) -> Subscription:
     """Follow topics: ``conversation:42`` is one conversation, ``conversation`` all of them.
 
     The connection that listens is made at the first subscription of an event loop and shared by all of them.
     """
-    loop = asyncio.get_running_loop()
-    hub = _hubs.get(loop)
-    if hub is None:
-        hub = _hubs[loop] = _Hub()
-    return Subscription(hub, topics)
+    return Subscription(_hub(), topics)
+
+
+def follow(topic: str) -> Following:
+    """Follow all things of ``topic`` (``conversation``) and learn which of them changed."""
+    return Following(_hub(), topic)
 
 
 async def close() -> None:
@@ -113,9 +149,11 @@ class _Hub:
                 await self._task
 
     def _hear(self, _channel: str, payload: str) -> None:
-        for topic in {payload, payload.partition(":")[0]}:
+        kind, _colon, numbers = payload.partition(":")
+        named = [int(each) for each in numbers.split(",") if each.isdecimal()]
+        for topic in {kind, *(f"{kind}:{number}" for number in named)}:
             for reader in self._readers.get(topic, ()):
-                reader.tell(topic)
+                reader.tell(topic, named)
 
     async def _refresh(self, _connection: object) -> None:
         for topic, readers in self._readers.items():

@@ -20,6 +20,7 @@ from prosa.contacts.models import Contact
 from prosa.contracts import Handoff, Turn
 from prosa.conversations import ownership
 from prosa.conversations.models import Conversation, State
+from prosa.conversations.ownership import Wish
 from prosa.conversations.states import TABLE, Move
 from prosa.errors import NotAllowed
 
@@ -189,7 +190,7 @@ class Ownership(RuleBasedStateMachine):
     @rule(move=st.sampled_from(sorted(Move)))
     def go(self, move: Move) -> None:
         follows = TABLE.get((State(self.state), move))
-        way = WAYS.get(move) or (lambda conversation_id, actor: ownership._move(conversation_id, move, actor))
+        way = WAYS.get(move) or (lambda conversation_id, actor: ownership.act(conversation_id, Wish(move, actor)))
         if follows is None:
             with pytest.raises(NotAllowed):
                 way(self.conversation.pk, "user:1")

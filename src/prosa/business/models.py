@@ -13,11 +13,14 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from prosa import conf
-from prosa.business import zones
+from prosa.business import people, zones
 
 VOICE_NEVER, VOICE_ASKED, VOICE_ALIKE = "never", "asked", "alike"
 """When replies are spoken: never, when the customer asks for it, also when the customer sent a voice note."""
 LOCALES = [("pt-br", "Português (Brasil)"), ("es", "Español"), ("en", "English")]
+
+ELSEWHERE = (people.Membership, people.Team, people.Invitation, people.Holiday)
+"""Models of this app in a file of their own; Django finds them through this one."""
 
 SESSION_UNITS = [("hours", _("hours")), ("days", _("days")), ("weeks", _("weeks"))]
 
@@ -98,6 +101,51 @@ class Business(models.Model):
     wait_notice_minutes = models.PositiveIntegerField(
         _("wait notice every (minutes)"), default=30, help_text=_("While a customer waits for a person.")
     )
+
+    hours = models.JSONField(
+        _("opening hours"),
+        default=dict,
+        blank=True,
+        db_default={},
+        help_text=_("When people are there to answer. Without any hours: always."),
+    )
+    handoff_words = models.TextField(
+        _("words that ask for a person"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("One expression a line, besides the usual ones (“falar com atendente”, “talk to a person”…)."),
+    )
+    handoff_text = models.TextField(
+        _("what is said when a person is called"),
+        blank=True,
+        default="",
+        db_default="",
+        max_length=600,
+        help_text=_("In your own words. How many wait before, or when you open, is added. Empty: Prosa's own sentence."),
+    )
+    failures_before_handoff = models.PositiveSmallIntegerField(
+        _("unanswered questions before a person is called"),
+        default=3,
+        db_default=3,
+        validators=[MaxValueValidator(50)],
+        help_text=_("In a row. 0: only offer a person, never call one by itself."),
+    )
+    take_minutes = models.PositiveIntegerField(
+        _("somebody else after (minutes)"),
+        default=5,
+        db_default=5,
+        validators=[MaxValueValidator(10_000)],
+        help_text=_("When who was given a conversation does not take it. After twice that, administrators are told. 0: never."),
+    )
+    handback_minutes = models.PositiveIntegerField(
+        _("back to the assistant after (minutes)"),
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(100_000)],
+        help_text=_("When the customer wrote and no person answered for so long. 0: never by itself."),
+    )
+    tell_handback = models.BooleanField(_("tell the customer that the assistant is back"), default=False, db_default=False)
 
     voice_replies = models.CharField(
         _("answer with voice notes"),

@@ -191,3 +191,16 @@ class TurnResult:
     sources: tuple[Passage, ...] = ()
     transfer: Transfer | None = None
     action: Action | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears when a conversation changes hands: ``chore`` is deferred with ``conversation_id`` in the transaction of the move.
+
+    ``kinds`` are moves (``handed_off``, ``assigned``…). While one call waits to be done, no second one is deferred, so the
+    chore looks up what is true when it runs.
+    """
+
+    kinds: frozenset[str]
+    chore: Any
+    name: str

@@ -81,7 +81,8 @@ WITH e AS MATERIALIZED (
 )
 SELECT (SELECT array_agg(event) FROM strangers) AS strangers,
        (SELECT pg_notify('prosa_dispatch', CASE WHEN length(ids) < 7900 THEN ids ELSE '' END)
-        FROM (SELECT string_agg(conversation_id::text, ',') FILTER (WHERE owner IS NOT NULL AND lane = 1) AS ids FROM work HAVING count(*) > 0) busy)
+        FROM (SELECT string_agg(conversation_id::text, ',') FILTER (WHERE owner IS NOT NULL AND lane = 1) AS ids FROM work HAVING count(*) > 0) busy),
+       (SELECT pg_notify('prosa_realtime', 'conversation:' || left(string_agg(id::text, ','), 7900)) FROM touched HAVING count(*) > 0)
 
 -- name: lock_people
 -- Serialises the introduction of the same person by several processes; in order, so that nobody waits in a circle.
@@ -133,7 +134,8 @@ WITH p AS MATERIALIZED (
         ORDER BY c.id DESC LIMIT 1
     ) old ON true
 ), reopened AS (
-    UPDATE prosa_conversations_conversation c SET state = 'bot', state_at = now(), epoch = c.epoch + 1
+    UPDATE prosa_conversations_conversation c
+    SET state = 'bot', state_at = now(), epoch = c.epoch + 1, assignee_id = NULL, team_id = NULL, snoozed_until = NULL
     FROM last WHERE c.id = last.id AND c.state = 'resolved' RETURNING c.id, c.business_id
 ), opened AS (
     INSERT INTO prosa_conversations_conversation (business_id, inbox_id, contact_id)

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from prosa.business.models import Business
+from prosa.business.people import Membership, Team
 from prosa.channels.models import Inbox
 from prosa.contacts.models import Contact
 from prosa.conversations import deeds
@@ -29,6 +30,17 @@ class State(models.TextChoices):
     AWAITING_AGENT = "awaiting_agent", _("Waiting for a person")
     AGENT_ACTIVE = "agent_active", _("With a person")
     RESOLVED = "resolved", _("Resolved")
+
+
+LABEL_COLOURS = [
+    ("grey", _("grey")),
+    ("green", _("green")),
+    ("blue", _("blue")),
+    ("purple", _("purple")),
+    ("pink", _("pink")),
+    ("red", _("red")),
+    ("amber", _("amber")),
+]
 
 
 class WebhookEvent(models.Model):
@@ -76,6 +88,9 @@ class Conversation(models.Model):
 
     ``context_from`` is the message by which the customer started afresh: what came up to it no model reads again.
     ``closing_id`` is the bubble after whose sending the conversation is resolved: see ``closing``.
+
+    ``assignee`` has it, or is expected to take it while it waits; ``team`` whom it waits for. It is snoozed until
+    ``snoozed_until``, or until the customer writes something after ``snoozed_from``.
     """
 
     # Without indexes of their own: they begin others, and the planner of a fresh installation mistook them for better.
@@ -92,6 +107,21 @@ class Conversation(models.Model):
     state_at = models.DateTimeField(_("in this state since"), db_default=Now())
     epoch = models.IntegerField(_("ownership epoch"), db_default=0)
     specialist = models.CharField(_("specialist"), max_length=40, blank=True, db_default="")
+    assignee = models.ForeignKey(
+        Membership,
+        verbose_name=_("assigned to"),
+        null=True,
+        blank=True,
+        db_index=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    team = models.ForeignKey(
+        Team, verbose_name=_("team"), null=True, blank=True, db_index=False, on_delete=models.SET_NULL, related_name="+"
+    )
+    labels = models.ManyToManyField("Label", verbose_name=_("labels"), blank=True, related_name="conversations")
+    snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
+    snoozed_from = models.BigIntegerField(db_default=0)
     unread = models.IntegerField(_("unread"), db_default=0)
     last_inbound_at = models.DateTimeField(_("customer wrote last"), null=True, blank=True)
     last_inbound_id = models.BigIntegerField(db_default=0)
@@ -113,10 +143,46 @@ class Conversation(models.Model):
                 name="prosa_conversation_state",
             ),
         ]
-        indexes = [models.Index(fields=["business", "-id"], name="prosa_conversation_recent")]
+        # What they are made of does not change when a message arrives, so the door's updates stay on the row's page.
+        indexes = [
+            models.Index(fields=["business", "-id"], name="prosa_conversation_recent"),
+            models.Index(
+                fields=["business", "state_at"],
+                condition=Q(state__in=["awaiting_agent", "agent_active"]),
+                name="prosa_conversation_people",
+            ),
+            models.Index(
+                fields=["business", "-state_at"], condition=Q(state="resolved"), name="prosa_conversation_ended"
+            ),
+            models.Index(
+                fields=["assignee"], condition=Q(assignee__isnull=False), name="prosa_conversation_assignee"
+            ),
+            models.Index(
+                fields=["snoozed_until"], condition=Q(snoozed_until__isnull=False), name="prosa_conversation_snoozed"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+
+class Label(models.Model):
+    """A word people sort conversations by. ``colour`` is one of the desk's own (``LABEL_COLOURS``)."""
+
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, db_index=False, related_name="labels"
+    )
+    name = models.CharField(_("label"), max_length=40)
+    colour = models.CharField(_("colour"), max_length=10, choices=LABEL_COLOURS, default="grey")
+
+    class Meta:
+        verbose_name = _("label")
+        verbose_name_plural = _("labels")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["business", "name"], name="prosa_label_name")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Message(models.Model):
@@ -125,7 +191,8 @@ class Message(models.Model):
     ``author``: customer, bot, agent, owner_phone, system. ``pending`` marks an inbound message that still asks for an
     answer. Outbound ``status``: queued → sending → sent → delivered → read → played, or unconfirmed (we do not know
     whether it left), failed, withdrawn (a person took over first). Inbound: received. ``epoch`` is the conversation's
-    when it was written.
+    when it was written. ``sender`` is the person behind ``agent``; ``key`` is made by the page they write in, so that pressing
+    twice sends once.
 
     Its conversation is kept there without a foreign key, whose check per row was a tenth of the door's work: who inserts
     a message holds a lock on the conversation, and a trigger refuses to delete one that has messages.
@@ -158,6 +225,16 @@ class Message(models.Model):
     pricing = models.JSONField(null=True, blank=True)
     pending = models.BooleanField(db_default=False)
     epoch = models.IntegerField(db_default=0)
+    sender = models.ForeignKey(
+        Membership,
+        verbose_name=_("sender"),
+        null=True,
+        blank=True,
+        db_constraint=False,
+        db_index=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
     turn = models.ForeignKey(
         "Turn",
         null=True,
@@ -167,6 +244,7 @@ class Message(models.Model):
         on_delete=models.SET_NULL,
         related_name="messages",
     )
+    key = models.CharField(max_length=64, null=True, blank=True)
     attempts = models.SmallIntegerField(db_default=0)
     resends = models.SmallIntegerField(db_default=0)
     sent_at = models.DateTimeField(_("sent"), db_default=Now())
@@ -175,7 +253,12 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("message")
         verbose_name_plural = _("messages")
-        constraints = [models.UniqueConstraint(fields=["inbox", "provider_id"], name="prosa_message_provider_id")]
+        constraints = [
+            models.UniqueConstraint(fields=["inbox", "provider_id"], name="prosa_message_provider_id"),
+            models.UniqueConstraint(
+                fields=["conversation", "key"], condition=Q(key__isnull=False), name="prosa_message_key"
+            ),
+        ]
         indexes = [
             models.Index(fields=["conversation", "id"], name="prosa_message_conversation"),
             models.Index(fields=["conversation", "id"], condition=Q(pending=True), name="prosa_message_pending"),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db import connection as django_connection
-from django.db import transaction
 
-from prosa import queue, sql
+from prosa import plugins, queue, sql
 from prosa.channels import inboxes
-from prosa.contracts import Identity, IdentityChange, InboxConfig, Notice, Takeover
+from prosa.contracts import Identity, IdentityChange, InboxConfig, Listener, Notice, Takeover
 from prosa.conversations import summaries
-from prosa.conversations.states import SETTLES, Move, arrows
+from prosa.conversations.states import FREES, SETTLES, Move, arrows
 from prosa.errors import NotAllowed
 from prosa.postgres.connections import Connection, fetch_one
 from prosa.sql import Texts
@@ -24,51 +26,129 @@ people = sql.load(__file__, "inbound.sql")
 
 Introduce = Callable[[Connection, Iterable[tuple[InboxConfig, Sequence[Identity], str]]], Awaitable[None]]
 
+NOBODY = 0
+"""As ``assignee`` or ``team``: take it away from whoever has it."""
 
-def _parameters(conversation_id: int, event: Move, actor: str, data: dict[str, Any]) -> dict[str, Any]:
-    table = arrows(event)
-    return {
-        "conversation_id": conversation_id,
-        "froms": table.froms,
-        "tos": table.tos,
-        "event": str(event),
-        "actor": actor,
-        "data": json.dumps(data),
-        "settles": event in SETTLES,
-    }
+
+class Overtaken(NotAllowed):
+    """Somebody else changed who answers since the mover looked. ``assignee`` is the membership that has it now, if one has."""
+
+    def __init__(self, message: str, assignee: int | None) -> None:
+        super().__init__(message)
+        self.assignee = assignee
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Where a move led. ``before`` is the state it came from."""
+
+    state: str
+    epoch: int
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One move somebody wants to make.
+
+    ``actor``: ``user:<id>``, bot, system or owner_phone. ``assignee`` (a membership) and ``team`` are ids, None to leave them
+    as they are, :data:`NOBODY` to empty them. ``known_epoch`` is the epoch the mover had before their eyes; None asks for no
+    such proof. ``snooze`` is in seconds.
+    """
+
+    event: Move
+    actor: str
+    data: dict[str, Any] = field(default_factory=dict)
+    assignee: int | None = None
+    team: int | None = None
+    known_epoch: int | None = None
+    snooze: float | None = None
+
+    def parameters(self, conversation_id: int) -> dict[str, Any]:
+        """As ``ownership.sql`` wants them."""
+        table = arrows(self.event)
+        free = NOBODY if self.event in FREES else None
+        return {
+            "conversation_id": conversation_id,
+            "froms": table.froms,
+            "tos": table.tos,
+            "event": str(self.event),
+            "actor": self.actor,
+            "data": json.dumps(self.data),
+            "settles": self.event in SETTLES,
+            "assignee": free if self.assignee is None else self.assignee,
+            "team": free if self.team is None else self.team,
+            "known_epoch": self.known_epoch,
+            "snooze": self.snooze,
+        }
+
+
+@lru_cache(maxsize=1)
+def _listeners() -> tuple[Listener, ...]:
+    found = itertools.chain.from_iterable(plugins.manager().hook.listeners())
+    return (Listener(frozenset({str(Move.HAND_OFF)}), summaries.tell_handoff, "handoff"), *found)
+
+
+async def carry_out(connection: Connection, conversation_id: int, wish: Wish) -> Moved | None:
+    """Make one move in the caller's transaction (or alone), and tell whoever listens.
+
+    :returns: None when the move does not apply in the state the conversation is in, or another was faster.
+    """
+    row = await fetch_one(connection, queries.move, wish.parameters(conversation_id))
+    if row is None or not row[0]:
+        return None
+    for listener in _listeners():  # every way to people comes through here
+        if str(wish.event) in listener.kinds:
+            await queue.defer_within(
+                connection, listener.chore, f"{listener.name}:{conversation_id}", conversation_id=conversation_id
+            )
+    return Moved(row[1], row[2], row[4])
 
 
 async def move(
     connection: Connection, conversation_id: int, event: Move, actor: str, **data: Any
 ) -> tuple[str, int] | None:
-    """Carry out one move in the caller's transaction (or alone).
+    """:func:`carry_out` a plain move; the new state and epoch."""
+    moved = await carry_out(connection, conversation_id, Wish(event, actor, data))
+    return (moved.state, moved.epoch) if moved else None
 
-    :returns: the new state and epoch, or None when the event does not apply in the state the conversation is in.
+
+def act(conversation_id: int, wish: Wish) -> Moved:
+    """Make one move for a person, in Django's transaction.
+
+    :raises Overtaken: somebody was faster (only with ``known_epoch``).
+    :raises NotAllowed: the move does not apply in the state the conversation is in, or there is no such conversation.
     """
-    row = await fetch_one(connection, queries.move, _parameters(conversation_id, event, actor, data))
-    if row is not None and event is Move.HAND_OFF:  # every way to people comes through here
-        await queue.defer_within(
-            connection, summaries.tell_handoff, f"handoff:{conversation_id}", conversation_id=conversation_id
-        )
-    return (row[0], row[1]) if row else None
-
-
-def _move(conversation_id: int, event: Move, actor: str, **data: Any) -> None:
     with transaction.atomic(), django_connection.cursor() as cursor:
-        cursor.execute(queries.move.decode(), _parameters(conversation_id, event, actor, data))
-        if cursor.fetchone() is None:
+        try:
+            with transaction.atomic():
+                cursor.execute(queries.move.decode(), wish.parameters(conversation_id))
+                row = cursor.fetchone()
+        except IntegrityError:
             raise NotAllowed(
-                f"Conversation {conversation_id} cannot be {event.value.replace('_', ' ')} in the state it is in.\n"
+                f"Conversation {conversation_id} cannot be re-opened: the customer has a newer one.\nGo on in that one."
+            ) from None
+        if row is None or not row[0]:
+            if row is not None and wish.known_epoch is not None and row[2] != wish.known_epoch:
+                raise Overtaken(
+                    f"Conversation {conversation_id} changed hands a moment ago.\nLook who has it before you go on.", row[3]
+                )
+            raise NotAllowed(
+                f"Conversation {conversation_id} cannot be {wish.event.value.replace('_', ' ')} in the state it is in.\n"
                 "Reload the page; somebody may have changed it a moment ago."
             )
+        for listener in _listeners():
+            if str(wish.event) in listener.kinds:
+                queue.defer_once(listener.chore, f"{listener.name}:{conversation_id}", conversation_id=conversation_id)
+        return Moved(row[1], row[2], row[4])
 
 
-def take(conversation_id: int, actor: str) -> None:
-    """A person takes the conversation; the bot is silent from now on.
+def take(conversation_id: int, actor: str, member: int | None = None, known_epoch: int | None = None) -> None:
+    """A person takes the conversation; the bot is silent from now on. ``member``: as whose it is written down.
 
-    :raises NotAllowed: it is resolved, or does not exist.
+    :raises NotAllowed: it is resolved, or does not exist; :class:`Overtaken` when another was faster.
     """
-    _move(conversation_id, Move.TAKE, actor)
+    act(conversation_id, Wish(Move.TAKE, actor, assignee=member or NOBODY, known_epoch=known_epoch))
 
 
 def give_back(conversation_id: int, actor: str) -> None:
@@ -76,7 +156,7 @@ def give_back(conversation_id: int, actor: str) -> None:
 
     :raises NotAllowed: the bot has it already, or it is resolved.
     """
-    _move(conversation_id, Move.GIVE_BACK, actor)
+    act(conversation_id, Wish(Move.GIVE_BACK, actor))
 
 
 def resolve(conversation_id: int, actor: str) -> None:
@@ -84,7 +164,7 @@ def resolve(conversation_id: int, actor: str) -> None:
 
     :raises NotAllowed: it was resolved before.
     """
-    _move(conversation_id, Move.RESOLVE, actor)
+    act(conversation_id, Wish(Move.RESOLVE, actor))
 
 
 # ── what providers report ─────────────────────────────────────────────────────────────────────────

@@ -2,19 +2,29 @@
 
 -- name: move
 -- froms/tos: the transitions of one event. Withdraws automatic messages that have not left, settles or wakes what
--- waits for an answer, and writes the timeline. Returns nothing when the event does not apply. A turn that is being thought
--- about is not interrupted: its draft is kept for the person as a suggestion.
+-- waits for an answer, and writes the timeline. A turn that is being thought about is not interrupted: its draft is kept for
+-- the person as a suggestion. assignee and team: NULL leaves who has it, 0 makes it nobody's. known_epoch: what the mover
+-- had seen, NULL for whoever need not look. snooze: seconds, NULL for none.
+-- Nothing is changed when the event does not apply (or the epoch is another); the row says what is true then.
 WITH held AS MATERIALIZED (
-    SELECT id, state FROM prosa_conversations_conversation WHERE id = %(conversation_id)s FOR NO KEY UPDATE
+    SELECT c.id, c.state, c.epoch, c.assignee_id, c.team_id, c.last_inbound_id, t.to_state
+    FROM prosa_conversations_conversation c
+    LEFT JOIN unnest(%(froms)s::text[], %(tos)s::text[]) AS t(from_state, to_state) ON t.from_state = c.state
+    WHERE c.id = %(conversation_id)s FOR NO KEY UPDATE OF c
 ), moved AS (
     UPDATE prosa_conversations_conversation c
-    SET state = t.to_state, epoch = c.epoch + 1,
-        state_at = CASE WHEN c.state = t.to_state THEN c.state_at ELSE now() END,
+    SET state = held.to_state, epoch = c.epoch + 1,
+        state_at = CASE WHEN c.state = held.to_state THEN c.state_at ELSE now() END,
         unread = CASE WHEN %(settles)s THEN 0 ELSE c.unread END,
-        wait_notice_at = CASE WHEN t.to_state = 'awaiting_agent' THEN c.wait_notice_at END
-    FROM unnest(%(froms)s::text[], %(tos)s::text[]) AS t(from_state, to_state), held
-    WHERE c.id = held.id AND held.state = t.from_state
-    RETURNING c.id, c.business_id, t.from_state, c.state, c.epoch
+        wait_notice_at = CASE WHEN held.to_state = 'awaiting_agent' THEN c.wait_notice_at END,
+        assignee_id = CASE WHEN %(assignee)s::bigint IS NULL THEN c.assignee_id ELSE nullif(%(assignee)s, 0) END,
+        team_id = CASE WHEN %(team)s::bigint IS NULL THEN c.team_id ELSE nullif(%(team)s, 0) END,
+        snoozed_until = now() + %(snooze)s::float8 * interval '1 second',
+        snoozed_from = CASE WHEN %(snooze)s::float8 IS NULL THEN 0 ELSE c.last_inbound_id END
+    FROM held
+    WHERE c.id = held.id AND held.to_state IS NOT NULL
+      AND (%(known_epoch)s::int IS NULL OR held.epoch = %(known_epoch)s)
+    RETURNING c.id, c.business_id, held.state AS from_state, c.state, c.epoch, c.assignee_id, c.team_id
 ), withdrawn AS (
     UPDATE prosa_conversations_message m SET status = 'withdrawn', status_at = now()
     FROM moved WHERE m.conversation_id = moved.id AND m.status = 'queued' AND m.author IN ('bot', 'system')
@@ -35,10 +45,10 @@ WITH held AS MATERIALIZED (
     ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), attempts = 0, dead_at = NULL
     RETURNING 1
 )
-SELECT moved.state, moved.epoch,
-       pg_notify('prosa_realtime', 'conversation:' || moved.id),
-       pg_notify('prosa_dispatch', '')
-FROM moved
+SELECT moved.id IS NOT NULL, coalesce(moved.state, held.state), coalesce(moved.epoch, held.epoch), held.assignee_id, held.state,
+       CASE WHEN moved.id IS NOT NULL THEN pg_notify('prosa_realtime', 'conversation:' || moved.id) END,
+       CASE WHEN moved.id IS NOT NULL THEN pg_notify('prosa_dispatch', '') END
+FROM held LEFT JOIN moved ON true
 
 -- name: owner_message
 -- A message a person of the business sent from elsewhere. Nothing when we have it already (our own echo).
@@ -60,3 +70,21 @@ VALUES (%(message_id)s, %(kind)s, %(ref)s, %(url)s, %(mime_type)s, %(filename)s,
 -- name: wake_media
 INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at) VALUES (%(conversation_id)s, 0, now())
 ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), attempts = 0, dead_at = NULL
+
+-- name: person_message
+-- What a person of the business wrote in the desk, to leave in its place. The move REPLY goes before it in the same
+-- transaction, and the key was looked for under its lock.
+WITH said AS (
+    INSERT INTO prosa_conversations_message
+        (conversation_id, business_id, inbox_id, direction, author, kind, text, payload, reply_to, status, status_at, epoch, sender_id, key)
+    SELECT c.id, c.business_id, c.inbox_id, 'out', 'agent', %(kind)s, %(text)s, %(payload)s::jsonb, %(reply_to)s, 'queued', now(),
+           c.epoch, %(sender)s, %(key)s
+    FROM prosa_conversations_conversation c WHERE c.id = %(conversation_id)s
+    RETURNING id, conversation_id
+), work AS (
+    INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at) SELECT conversation_id, 2, now() FROM said
+    ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), dead_at = NULL,
+        attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END
+    RETURNING 1
+)
+SELECT said.id, pg_notify('prosa_dispatch', ''), (SELECT count(*) FROM work) FROM said

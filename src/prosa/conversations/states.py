@@ -13,33 +13,44 @@ class Move(StrEnum):
 
     HAND_OFF = "handed_off"
     """The bot, a keyword or a policy passes the conversation to people."""
+    ASSIGN = "assigned"
+    """Somebody, or the rota, gives it to a person or a team. It waits until that person takes it or writes."""
     TAKE = "taken"
-    """A person took it in the admin or the desk."""
+    """A person took it in the desk or the admin."""
     REPLY = "person_replied"
     """A person wrote to the customer, from anywhere."""
+    SNOOZE = "snoozed"
+    """A person puts it aside until a time, or until the customer writes."""
+    WAKE = "woken"
+    """What was put aside is back."""
     GIVE_BACK = "given_back"
-    """A person returned it to the bot."""
+    """It is the bot's again, by hand or because nobody answered for long."""
     RESOLVE = "resolved"
     """It is done. A new message re-opens it or starts another (``inbound.sql``, query ``converse``)."""
+    REOPEN = "reopened"
+    """A person takes up again what was resolved."""
 
+
+_WITH_PEOPLE = (State.AWAITING_AGENT, State.AGENT_ACTIVE)
+_OPEN = (State.BOT, *_WITH_PEOPLE)
 
 TABLE: dict[tuple[State, Move], State] = {
     (State.BOT, Move.HAND_OFF): State.AWAITING_AGENT,
-    (State.BOT, Move.TAKE): State.AGENT_ACTIVE,
-    (State.BOT, Move.REPLY): State.AGENT_ACTIVE,
-    (State.BOT, Move.RESOLVE): State.RESOLVED,
-    (State.AWAITING_AGENT, Move.TAKE): State.AGENT_ACTIVE,
-    (State.AWAITING_AGENT, Move.REPLY): State.AGENT_ACTIVE,
-    (State.AWAITING_AGENT, Move.GIVE_BACK): State.BOT,
-    (State.AWAITING_AGENT, Move.RESOLVE): State.RESOLVED,
-    (State.AGENT_ACTIVE, Move.TAKE): State.AGENT_ACTIVE,
-    (State.AGENT_ACTIVE, Move.REPLY): State.AGENT_ACTIVE,
-    (State.AGENT_ACTIVE, Move.GIVE_BACK): State.BOT,
-    (State.AGENT_ACTIVE, Move.RESOLVE): State.RESOLVED,
+    **{(state, Move.ASSIGN): State.AWAITING_AGENT for state in _OPEN},
+    **{(state, Move.TAKE): State.AGENT_ACTIVE for state in _OPEN},
+    **{(state, Move.REPLY): State.AGENT_ACTIVE for state in _OPEN},
+    **{(state, Move.SNOOZE): State.AGENT_ACTIVE for state in _WITH_PEOPLE},
+    (State.AGENT_ACTIVE, Move.WAKE): State.AGENT_ACTIVE,
+    **{(state, Move.GIVE_BACK): State.BOT for state in _WITH_PEOPLE},
+    **{(state, Move.RESOLVE): State.RESOLVED for state in _OPEN},
+    (State.RESOLVED, Move.REOPEN): State.AGENT_ACTIVE,
 }
 
 SETTLES = frozenset({Move.REPLY, Move.RESOLVE})
 """After these the customer's waiting messages need no answer from the bot any more."""
+
+FREES = frozenset({Move.HAND_OFF, Move.GIVE_BACK})
+"""After these the conversation is nobody's, unless the move itself names a person or a team."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,9 @@ def read(conversation: Conversation, before: int = 0) -> Thread:
             drafts.filter(finished_at__lt=following.created_at),
         )
     happened = list(events.order_by("-id")[: 2 * PAGE])
-    people = _people(happened)
+    known = people(happened)
     entries = [_message(message) for message in messages]
-    entries += [Entry(event.created_at, event=event, words=_happened(event, people)) for event in happened]
+    entries += [Entry(event.created_at, event=event, words=in_words(event, known)) for event in happened]
     entries += [
         Entry(turn.finished_at, turn=turn, why=_why(turn), words=_unsaid(turn))
         for turn in drafts.order_by("-id")[:PAGE]
@@ -85,7 +85,7 @@ def read(conversation: Conversation, before: int = 0) -> Thread:
 def _message(message: Message) -> Entry:
     # A customer's message knows the turn that read it; only what that turn said needs explaining.
     why = _why(message.turn) if message.turn and message.direction == "out" else None
-    return Entry(message.created_at, message=message, why=why, words=_author(message.author), tick=_tick(message))
+    return Entry(message.created_at, message=message, why=why, words=author_name(message.author), tick=tick(message))
 
 
 def _why(turn: Turn) -> Why:
@@ -118,7 +118,8 @@ def kind_name(kind: str) -> str:
     }.get(kind, kind)
 
 
-def _author(author: str) -> str:
+def author_name(author: str) -> str:
+    """Who speaks, for people."""
     return {
         "customer": _("Customer"),
         "bot": _("Assistant"),
@@ -128,7 +129,8 @@ def _author(author: str) -> str:
     }.get(author, author)
 
 
-def _tick(message: Message) -> str:
+def tick(message: Message) -> str:
+    """What became of a message, for people; empty for what a customer wrote."""
     return {
         "queued": _("queued"),
         "sending": _("sending"),
@@ -151,19 +153,26 @@ def _unsaid(turn: Turn) -> str:
     }.get(turn.outcome, turn.outcome)
 
 
-def _people(events: list[Event]) -> dict[str, str]:
+def people(events: list[Event]) -> dict[str, str]:
+    """The names of the users among the actors, by actor."""
     ids = {event.actor.partition(":")[2] for event in events if event.actor.startswith("user:")}
     users = get_user_model().objects.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
     return {f"user:{user.pk}": user.get_username() for user in users}
 
 
-def _happened(event: Event, people: dict[str, str]) -> str:
+def in_words(event: Event, people: dict[str, str]) -> str:
+    """A line of the timeline for people. ``people``: see :func:`people`."""
     what = {
         "handed_off": _("passed to a person"),
         "taken": _("taken by a person"),
         "person_replied": _("a person replied"),
         "given_back": _("given back to the assistant"),
         "resolved": _("resolved"),
+        "assigned": _("assigned"),
+        "snoozed": _("snoozed"),
+        "woken": _("back from snooze"),
+        "blocked": _("contact blocked"),
+        "unblocked": _("contact unblocked"),
         "reopened": _("re-opened"),
         "opened": _("opened"),
         "not_answered": _("left unanswered"),

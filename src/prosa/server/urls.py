@@ -14,6 +14,7 @@ from prosa.server.home import home
 urlpatterns = [
     path("", home, name="home"),
     path("admin/", admin.site.urls),
+    path("agent/", include("prosa.desk.urls")),
     path("language/", set_language, name="set_language"),
     path("healthz", healthz),
     path("readyz", readyz),

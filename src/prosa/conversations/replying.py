@@ -1,0 +1,146 @@
+"""What a person of the business writes to a customer. It takes the conversation, and leaves by the same door as the bot's.
+
+Permission is the caller's to check (``desk/actions``); the rules of the channel are checked here, before anything is kept,
+because a message that can never arrive must not be typed into the void.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import IO
+
+from django.core.files import File
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from prosa.business.people import Membership
+from prosa.channels import base
+from prosa.conversations import ownership
+from prosa.conversations.models import Attachment, Conversation, Message
+from prosa.conversations.ownership import Wish
+from prosa.conversations.states import Move
+from prosa.errors import BadInput, NotAllowed, TooLarge, WindowClosed
+
+MOST_CHARACTERS = 4096
+"""What WhatsApp takes in one message (FACTS 1.4); a person splits better than we could."""
+MOST_CAPTION = 1024
+MOST_BYTES = {"image": 5 * 2**20, "audio": 16 * 2**20, "video": 16 * 2**20, "document": 100 * 2**20}
+"""Meta's limits per kind of file (FACTS 1.5)."""
+SENDABLE = {
+    "image/jpeg": "image", "image/png": "image",
+    "audio/ogg": "audio", "audio/mpeg": "audio", "audio/mp4": "audio", "audio/aac": "audio", "audio/amr": "audio",
+    "video/mp4": "video", "video/3gpp": "video",
+}  # fmt: skip
+"""How a type travels; every other file is a document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file to send. ``name`` is what the person called it; ``voice`` when it was recorded in the desk."""
+
+    name: str
+    content: IO[bytes]
+    size: int
+    mime_type: str = ""
+    voice: bool = False
+
+    @property
+    def type(self) -> str:
+        """Without parameters; guessed from the name where nobody said it."""
+        given = self.mime_type.partition(";")[0].strip().lower()
+        return given or mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
+    @property
+    def kind(self) -> str:
+        """image, audio, video or document."""
+        return SENDABLE.get(self.type, "document")
+
+
+def window_left(conversation: Conversation) -> timedelta | None:
+    """How long free text may still be sent; None where the channel knows no window, zero or less when it is closed."""
+    window = base.provider(conversation.inbox.kind).window
+    if window is None:
+        return None
+    if conversation.last_inbound_at is None:
+        return timedelta(0)
+    return conversation.last_inbound_at + window - timezone.now()
+
+
+def reply(
+    conversation: Conversation,
+    member: Membership,
+    text: str,
+    *,
+    enclosure: Enclosure | None = None,
+    reply_to: str = "",
+    key: str | None = None,
+    known_epoch: int | None = None,
+) -> int:
+    """Write to the customer as ``member``, who has the conversation from now on. Returns the message's id.
+
+    With the ``key`` of a message that is there already, nothing is sent again and its id is returned.
+
+    :raises BadInput: nothing to say, or more than the channel takes (:class:`TooLarge`).
+    :raises WindowClosed: the customer wrote too long ago; a template may be sent instead.
+    :raises NotAllowed: it is resolved, or the contact blocked; :class:`~ownership.Overtaken` when somebody else has
+        taken it since (only with ``known_epoch``).
+    """
+    text = text.strip()
+    if not text and enclosure is None:
+        raise BadInput(_("There is nothing to send.\nWrite something or choose a file."))
+    most = MOST_CAPTION if enclosure else MOST_CHARACTERS
+    if len(text) > most:
+        raise TooLarge(_("The message has %(count)d characters; %(most)d are allowed.\nSend it in two.") % {"count": len(text), "most": most})
+    if enclosure is not None and enclosure.size > MOST_BYTES[enclosure.kind]:
+        raise TooLarge(_("The file is larger than this channel takes.\nSend a smaller one, or a link."))
+    left = window_left(conversation)
+    if left is not None and left <= timedelta(0):
+        raise WindowClosed(
+            _("The customer wrote more than 24 hours ago, so only a template may be sent.\nChoose one, or wait until they write.")
+        )
+    with transaction.atomic():
+        # The lock that taking over holds too, so that two presses of one button meet here.
+        Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
+        if key and (before := Message.objects.filter(conversation=conversation, key=key).first()) is not None:
+            return before.pk
+        if conversation.contact.blocked_at is not None:
+            raise NotAllowed(_("This contact is blocked.\nUnblock them to write."))
+        ownership.act(
+            conversation.pk,
+            Wish(Move.REPLY, f"user:{member.user_id}", assignee=member.pk, known_epoch=known_epoch),
+        )
+        message_id = _keep(conversation, member, enclosure.kind if enclosure else "text", text, reply_to, key)
+        if enclosure is not None:
+            attachment = Attachment(
+                message_id=message_id,
+                kind=enclosure.kind,
+                mime_type=enclosure.mime_type or enclosure.type,
+                filename=enclosure.name[:255],
+                size=enclosure.size,
+                voice=enclosure.voice,
+                status="stored",
+            )
+            attachment.file.save(f"out/{conversation.business_id}/{message_id}", File(enclosure.content), save=False)
+            attachment.save()
+    return message_id
+
+
+def _keep(conversation: Conversation, member: Membership, kind: str, text: str, reply_to: str, key: str | None) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            ownership.queries.person_message.decode(),
+            {
+                "conversation_id": conversation.pk,
+                "kind": kind,
+                "text": text,
+                "payload": None,
+                "reply_to": reply_to,
+                "sender": member.pk,
+                "key": key,
+            },
+        )
+        row = cursor.fetchone()
+    return int(row[0])

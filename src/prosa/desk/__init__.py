@@ -1,0 +1,1 @@
+"""Where people answer: queues, conversations, teams, what tells them that somebody waits."""

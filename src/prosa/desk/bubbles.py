@@ -1,0 +1,168 @@
+"""The middle pane: what was said and what happened, as bubbles and lines, in a constant number of queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from prosa.business.people import Membership
+from prosa.conversations import thread
+from prosa.conversations.models import Attachment, Conversation, Event, Message
+from prosa.desk.models import Note
+from prosa.desk.queues import name_of
+
+PAGE = 60
+INVISIBLE = ("reaction",)
+QUIET_EVENTS = frozenset({"delivery_failed", "delivery_unconfirmed", "person_replied", "remembered"})
+"""What the bubbles show already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a bubble answers to."""
+
+    author: str
+    text: str
+
+
+@dataclass(slots=True)
+class Bubble:
+    """A message, note or line. ``side``: in (the customer's), out (ours), note or event. ``key`` orders and names it."""
+
+    key: str
+    side: str
+    at: datetime
+    author: str = ""
+    who: str = ""
+    text: str = ""
+    kind: str = "text"
+    kind_name: str = ""
+    status: str = ""
+    tick: str = ""
+    error: str = ""
+    message_id: int = 0
+    turn_id: int | None = None
+    attachments: list[Attachment] = field(default_factory=list)
+    reactions: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    quote: Quote | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of a conversation, oldest first. ``older``: message id to ask for the piece before with, 0 at the beginning;
+    ``last``: the newest message id, to ask for what comes after."""
+
+    bubbles: list[Bubble]
+    older: int
+    last: int
+
+
+def newest(conversation: Conversation, before: int = 0, most: int = PAGE) -> Stretch:
+    """The newest messages (before message ``before``, when given) with what happened between them."""
+    rows = _messages(conversation).order_by("-id")
+    if before:
+        rows = rows.filter(pk__lt=before)
+    found = list(rows[: most + 1])
+    messages = found[:most][::-1]
+    more = len(found) > most
+    begin = messages[0].created_at if more and messages else None
+    end = None
+    if before:
+        end = conversation.messages.filter(pk__gte=before).order_by("pk").values_list("created_at", flat=True).first()
+    return Stretch(
+        _draw(conversation, messages, begin, end),
+        messages[0].pk if more else 0,
+        messages[-1].pk if messages else 0,
+    )
+
+
+def since(conversation: Conversation, last: int, at: datetime | None, most: int = 200) -> Stretch:
+    """What came after message ``last``, and every message of before whose state changed since ``at``."""
+    rows = list(_messages(conversation).filter(pk__gt=last).order_by("id")[:most])
+    changed: list[Message] = []
+    if at is not None:
+        changed = list(_messages(conversation).filter(pk__lte=last, status_at__gte=at).order_by("-id")[:50])[::-1]
+    found = _draw(conversation, [*changed, *rows], at, None)
+    return Stretch(found, 0, rows[-1].pk if rows else last)
+
+
+def _messages(conversation: Conversation) -> QuerySet[Message]:
+    return conversation.messages.prefetch_related("attachments").select_related("sender__user")
+
+
+def _draw(
+    conversation: Conversation, messages: list[Message], begin: datetime | None, end: datetime | None
+) -> list[Bubble]:
+    events: QuerySet[Event] = conversation.events.exclude(kind__in=QUIET_EVENTS)
+    notes: QuerySet[Note] = Note.objects.filter(conversation=conversation).select_related("member__user")
+    if begin is not None:
+        events, notes = events.filter(created_at__gte=begin), notes.filter(created_at__gte=begin)
+    if end is not None:
+        events, notes = events.filter(created_at__lt=end), notes.filter(created_at__lt=end)
+    happened = list(events.order_by("-id")[: 2 * PAGE])
+    people = thread.people(happened)
+    quotes = _quotes(conversation, messages)
+    reactions = _reactions(messages)
+    drawn = [_bubble(each, quotes, reactions) for each in messages if each.kind not in INVISIBLE]
+    drawn += [
+        Bubble(f"e{each.pk}", "event", each.created_at, text=thread.in_words(each, people)) for each in happened
+    ]
+    drawn += [
+        Bubble(f"n{each.pk}", "note", each.created_at, who=_name(each.member), text=each.text)
+        for each in notes.order_by("-id")[:PAGE]
+    ]
+    return sorted(drawn, key=lambda each: (each.at, each.message_id))
+
+
+def _name(member: Membership | None) -> str:
+    return name_of(member) if member else ""
+
+
+def _bubble(message: Message, quotes: dict[str, Quote], reactions: dict[str, list[str]]) -> Bubble:
+    payload: dict[str, Any] = message.payload if isinstance(message.payload, dict) else {}
+    options = [str(each.get("title", "")) for each in payload.get("options", ()) if isinstance(each, dict)]
+    return Bubble(
+        key=f"m{message.pk}",
+        side=message.direction,
+        at=message.created_at,
+        author=message.author,
+        who=_name(message.sender) if message.sender_id else thread.author_name(message.author),
+        text=message.text,
+        kind=message.kind,
+        kind_name=thread.kind_name(message.kind) if message.kind != "text" else "",
+        status=message.status,
+        tick=thread.tick(message),
+        error=message.error or message.error_code if message.status in ("failed", "unconfirmed") else "",
+        message_id=message.pk,
+        turn_id=message.turn_id if message.direction == "out" else None,
+        attachments=list(message.attachments.all()),
+        reactions=reactions.get(message.provider_id or "", []),
+        options=options,
+        quote=quotes.get(message.reply_to) if message.reply_to else None,
+    )
+
+
+def _quotes(conversation: Conversation, messages: Iterable[Message]) -> dict[str, Quote]:
+    wanted = {each.reply_to for each in messages if each.reply_to}
+    if not wanted:
+        return {}
+    rows = conversation.messages.filter(inbox_id=conversation.inbox_id, provider_id__in=wanted)
+    return {
+        each.provider_id or "": Quote(thread.author_name(each.author), each.text[:160] or thread.kind_name(each.kind))
+        for each in rows
+    }
+
+
+def _reactions(messages: Iterable[Message]) -> dict[str, list[str]]:
+    """The last reaction of each side to a message; an empty one takes it back."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for each in messages:
+        if each.kind == "reaction" and each.reply_to:
+            found[each.reply_to][each.author] = each.text
+    return {provider_id: [text for text in by.values() if text] for provider_id, by in found.items()}

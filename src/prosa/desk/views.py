@@ -1,0 +1,243 @@
+"""The pages of the desk and their pieces. What changes something is in ``writing`` and ``moves``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from prosa.business.people import Role
+from prosa.business.zones import zone_named
+from prosa.contacts.models import Fact
+from prosa.conversations import copies, downloads, replying
+from prosa.conversations.copilot_pages import handover, ways
+from prosa.conversations.models import Attachment, Conversation, State
+from prosa.desk import bubbles, queues
+from prosa.desk import stream as streaming
+from prosa.desk.access import CHOSEN, Seat, desk, seat_of, seats
+from prosa.desk.models import Place
+
+
+
+
+@desk()
+def home(_request: HttpRequest, _seat: Seat) -> HttpResponse:
+    """The desk begins at its dashboard."""
+    return HttpResponseRedirect(reverse("desk:dashboard"))
+
+
+@require_POST
+@desk()
+def choose(request: HttpRequest, _seat: Seat, business_id: int) -> HttpResponse:
+    """Look at another of one's businesses."""
+    if all(each.business_id != business_id for each in seats(request.user)):
+        raise PermissionDenied
+    request.session[CHOSEN] = business_id
+    return HttpResponseRedirect(reverse("desk:dashboard"))
+
+
+@require_GET
+@never_cache
+@desk()
+def dashboard(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """The whole desk: the queue asked for, and the conversation when one is open."""
+    queue = _queue(request)
+    context = _shell(request, seat, queue)
+    return render(request, "desk/dashboard.html", context)
+
+
+@require_GET
+@never_cache
+@desk()
+def conversations(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """The rows of a queue, or the page after a cursor."""
+    queue = _queue(request)
+    found = queues.page(seat, queue, _filters(request), request.GET.get("after", ""))
+    return render(request, "desk/rows.html", {"seat": seat, "queue": queue, "page": found, "first": "after" not in request.GET})
+
+
+@require_GET
+@never_cache
+@desk()
+def counts(request: HttpRequest, seat: Seat) -> HttpResponse:
+    """How many wait where."""
+    found = queues.counts(seat)
+    return JsonResponse(
+        {name: getattr(found, name) for name in ("waiting", "mine", "team", "people", "snoozed")}
+        | {"oldest": found.oldest.isoformat() if found.oldest else None}
+    )
+
+
+@require_GET
+@never_cache
+@desk()
+def conversation(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse:
+    """A conversation beside the queue; its two panes alone when a page of the desk asks."""
+    found = seat.conversation(conversation_id)
+    context = panes(request, seat, found)
+    if request.headers.get("HX-Request") and not request.headers.get("HX-History-Restore-Request"):
+        return render(request, "desk/conversation.html", context)
+    return render(request, "desk/dashboard.html", _shell(request, seat, _queue(request)) | context)
+
+
+@require_GET
+@never_cache
+@desk()
+def older(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse:
+    """The piece of a conversation before message ``before``."""
+    before = request.GET.get("before", "")
+    if not before.isdecimal():
+        raise Http404
+    found = seat.conversation(conversation_id)
+    stretch = bubbles.newest(found, int(before[:18]))
+    return render(request, "desk/stretch.html", _zone(seat) | {"conversation": found, "stretch": stretch, "seat": seat})
+
+
+@require_GET
+@never_cache
+@desk()
+def since(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse:
+    """What came after message ``after``, what changed since the moment ``at``, and who has the conversation now."""
+    found = seat.conversation(conversation_id)
+    last = request.GET.get("after", "")
+    try:
+        at = datetime.fromisoformat(request.GET.get("at", ""))
+    except ValueError:
+        at = None
+    if at is not None and timezone.is_naive(at):
+        at = None
+    stretch = bubbles.since(found, int(last[:18]) if last.isdecimal() else 0, at)
+    _read(seat, found)
+    return render(request, "desk/since.html", _context(seat, found) | {"stretch": stretch})
+
+
+@require_GET
+@desk()
+def file(request: HttpRequest, seat: Seat, attachment_id: int) -> HttpResponseBase:
+    """A file of one of the business's conversations; ``?copy=mp3`` a copy every browser plays."""
+    attachment = Attachment.objects.filter(pk=attachment_id, message__business_id=seat.business.pk).first()
+    if attachment is None:
+        raise Http404
+    if request.GET.get("copy") == "mp3":
+        attachment = copies.mp3(attachment)
+    return downloads.answer(request, attachment)
+
+
+async def stream(request: HttpRequest) -> HttpResponseBase:
+    """The events of one tab (``text/event-stream``)."""
+    user = await request.auser()
+    if not user.is_authenticated:
+        return HttpResponse(status=401)
+    seat = await sync_to_async(seat_of)(request)
+    if seat is None:
+        return HttpResponse(status=403)
+    events = streaming.events(seat.member, translation.get_language() or "en")
+    response = StreamingHttpResponse(events, content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+# ── contexts ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _queue(request: HttpRequest) -> str:
+    asked = request.GET.get("queue", "waiting")
+    return asked if asked in queues.QUEUES else "waiting"
+
+
+def _number(request: HttpRequest, name: str) -> int | None:
+    given = request.GET.get(name, "")
+    return int(given[:18]) if given.isdecimal() else None
+
+
+def _filters(request: HttpRequest) -> queues.Filters:
+    return queues.Filters(
+        inbox_id=_number(request, "inbox"),
+        assignee_id=_number(request, "assignee"),
+        team_id=_number(request, "team"),
+        label_id=_number(request, "label"),
+    )
+
+
+def _zone(seat: Seat) -> dict[str, ZoneInfo]:
+    return {"zone": zone_named(seat.business.timezone)}
+
+
+def _shell(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
+    return _zone(seat) | {
+        "seat": seat,
+        "seats": seats(request.user),
+        "queue": queue,
+        "queues": queues.queue_names(),
+        "counts": queues.counts(seat),
+        "page": queues.page(seat, queue, _filters(request)),
+        "first": True,
+        "names": {each.pk: queues.name_of(each) for each in seat.business.members.select_related("user")},
+    }
+
+
+def _context(seat: Seat, found: Conversation) -> dict[str, Any]:
+    left = replying.window_left(found)
+    places = Place.objects.filter(conversation=found, typing_until__gt=timezone.now()).exclude(member=seat.member)
+    return _zone(seat) | {
+        "seat": seat,
+        "conversation": found,
+        "state_label": State(found.state).label,
+        "mine": found.assignee_id == seat.member.pk,
+        "may_write": seat.may(Role.AGENT),
+        "window_left": left,
+        "window_closed": left is not None and left <= timedelta(0),
+        "window_ends": timezone.now() + left if left is not None and left > timedelta(0) else None,
+        "typing": [queues.name_of(each.member) for each in places.select_related("member__user")],
+        "thinking": found.state == State.BOT and found.messages.filter(pending=True).exists(),
+        "now": timezone.now(),
+    }
+
+
+def panes(request: HttpRequest, seat: Seat, found: Conversation) -> dict[str, Any]:
+    """Everything the middle and the right pane show."""
+    place = _read(seat, found)
+    contact = found.contact
+    others = Conversation.objects.filter(contact=contact, business=seat.business).exclude(pk=found.pk)
+    return _context(seat, found) | {
+        "stretch": bubbles.newest(found),
+        "name": contact.name or next((one.address or one.value for one in contact.identities.all()), f"#{contact.pk}"),
+        "identities": contact.identities.all(),
+        "facts": Fact.objects.filter(contact=contact, business=seat.business),
+        "previous": others.order_by("-id")[:5],
+        "labels": seat.business.labels.all(),
+        "own_labels": set(found.labels.values_list("pk", flat=True)),
+        "members": [each for each in seat.business.members.filter(left_at=None).select_related("user") if each.may(Role.AGENT)],
+        "teams": seat.business.teams.all(),
+        "handover": handover(found),
+        "copilot_ways": ways(),
+        "draft": place.draft,
+        "draft_note": place.draft_note,
+        "canned": seat.business.canned_replies.all(),
+        "queue": _queue(request),
+    }
+
+
+def _read(seat: Seat, found: Conversation) -> Place:
+    place, _made = Place.objects.get_or_create(conversation=found, member=seat.member)
+    if place.read_id < found.last_inbound_id:
+        Place.objects.filter(pk=place.pk).update(read_id=found.last_inbound_id)
+    return place
