@@ -11,6 +11,7 @@ from django.db import connection
 
 APPS = (
     "procrastinate.contrib.django",
+    "django_htmx",
     "prosa",
     "prosa.business",
     "prosa.costs",
