@@ -122,7 +122,9 @@ class Business(models.Model):
         default="",
         db_default="",
         max_length=600,
-        help_text=_("In your own words. How many wait before, or when you open, is added. Empty: Prosa's own sentence."),
+        help_text=_(
+            "In your own words. How many wait before, or when you open, is added. Empty: Prosa's own sentence."
+        ),
     )
     failures_before_handoff = models.PositiveSmallIntegerField(
         _("unanswered questions before a person is called"),
@@ -136,7 +138,9 @@ class Business(models.Model):
         default=5,
         db_default=5,
         validators=[MaxValueValidator(10_000)],
-        help_text=_("When who was given a conversation does not take it. After twice that, administrators are told. 0: never."),
+        help_text=_(
+            "When who was given a conversation does not take it. After twice that, administrators are told. 0: never."
+        ),
     )
     handback_minutes = models.PositiveIntegerField(
         _("back to the assistant after (minutes)"),
@@ -145,7 +149,9 @@ class Business(models.Model):
         validators=[MaxValueValidator(100_000)],
         help_text=_("When the customer wrote and no person answered for so long. 0: never by itself."),
     )
-    tell_handback = models.BooleanField(_("tell the customer that the assistant is back"), default=False, db_default=False)
+    tell_handback = models.BooleanField(
+        _("tell the customer that the assistant is back"), default=False, db_default=False
+    )
 
     voice_replies = models.CharField(
         _("answer with voice notes"),

@@ -87,9 +87,7 @@ class Team(models.Model):
         help_text=_("Told to the assistant, which chooses by it: prices and orders; complaints; bookings."),
     )
     members = models.ManyToManyField(Membership, verbose_name=_("members"), blank=True, related_name="teams")
-    fallback = models.BooleanField(
-        _("receives what no other team is named for"), default=False, db_default=False
-    )
+    fallback = models.BooleanField(_("receives what no other team is named for"), default=False, db_default=False)
 
     class Meta:
         verbose_name = _("team")

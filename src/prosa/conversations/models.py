@@ -7,6 +7,8 @@ row for each message; Django still deletes along them.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
@@ -119,7 +121,9 @@ class Conversation(models.Model):
     team = models.ForeignKey(
         Team, verbose_name=_("team"), null=True, blank=True, db_index=False, on_delete=models.SET_NULL, related_name="+"
     )
-    labels = models.ManyToManyField("Label", verbose_name=_("labels"), blank=True, related_name="conversations")
+    labels: models.ManyToManyField[Any, Any] = models.ManyToManyField(
+        "Label", verbose_name=_("labels"), blank=True, related_name="conversations"
+    )
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     snoozed_from = models.BigIntegerField(db_default=0)
     unread = models.IntegerField(_("unread"), db_default=0)
@@ -154,9 +158,7 @@ class Conversation(models.Model):
             models.Index(
                 fields=["business", "-state_at"], condition=Q(state="resolved"), name="prosa_conversation_ended"
             ),
-            models.Index(
-                fields=["assignee"], condition=Q(assignee__isnull=False), name="prosa_conversation_assignee"
-            ),
+            models.Index(fields=["assignee"], condition=Q(assignee__isnull=False), name="prosa_conversation_assignee"),
             models.Index(
                 fields=["snoozed_until"], condition=Q(snoozed_until__isnull=False), name="prosa_conversation_snoozed"
             ),

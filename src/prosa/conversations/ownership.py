@@ -131,7 +131,8 @@ def act(conversation_id: int, wish: Wish) -> Moved:
         if row is None or not row[0]:
             if row is not None and wish.known_epoch is not None and row[2] != wish.known_epoch:
                 raise Overtaken(
-                    f"Conversation {conversation_id} changed hands a moment ago.\nLook who has it before you go on.", row[3]
+                    f"Conversation {conversation_id} changed hands a moment ago.\nLook who has it before you go on.",
+                    row[3],
                 )
             raise NotAllowed(
                 f"Conversation {conversation_id} cannot be {wish.event.value.replace('_', ' ')} in the state it is in.\n"

@@ -93,13 +93,18 @@ def reply(
         raise BadInput(_("There is nothing to send.\nWrite something or choose a file."))
     most = MOST_CAPTION if enclosure else MOST_CHARACTERS
     if len(text) > most:
-        raise TooLarge(_("The message has %(count)d characters; %(most)d are allowed.\nSend it in two.") % {"count": len(text), "most": most})
+        raise TooLarge(
+            _("The message has %(count)d characters; %(most)d are allowed.\nSend it in two.")
+            % {"count": len(text), "most": most}
+        )
     if enclosure is not None and enclosure.size > MOST_BYTES[enclosure.kind]:
         raise TooLarge(_("The file is larger than this channel takes.\nSend a smaller one, or a link."))
     left = window_left(conversation)
     if left is not None and left <= timedelta(0):
         raise WindowClosed(
-            _("The customer wrote more than 24 hours ago, so only a template may be sent.\nChoose one, or wait until they write.")
+            _(
+                "The customer wrote more than 24 hours ago, so only a template may be sent.\nChoose one, or wait until they write."
+            )
         )
     with transaction.atomic():
         # The lock that taking over holds too, so that two presses of one button meet here.

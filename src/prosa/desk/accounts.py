@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth import logout
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse, reverse_lazy
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 
@@ -16,7 +16,10 @@ class SignIn(LoginView):
 
     template_name = "desk/login.html"
     redirect_authenticated_user = True
-    next_page = reverse_lazy("desk:dashboard")
+
+    def get_default_redirect_url(self) -> str:
+        """Where people go who came for nothing in particular."""
+        return reverse("desk:dashboard")
 
 
 @require_POST

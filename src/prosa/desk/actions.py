@@ -156,7 +156,5 @@ def block(seat: Seat, conversation: Conversation, *, on: bool) -> None:
         contact = conversation.contact
         contact.blocked_at = timezone.now() if on else None
         contact.save(update_fields=["blocked_at"])
-        conversation.events.create(
-            business=seat.business, kind="blocked" if on else "unblocked", actor=seat.actor
-        )
+        conversation.events.create(business=seat.business, kind="blocked" if on else "unblocked", actor=seat.actor)
         realtime.publish("conversation", conversation.pk)

@@ -110,9 +110,7 @@ def _draw(
     quotes = _quotes(conversation, messages)
     reactions = _reactions(messages)
     drawn = [_bubble(each, quotes, reactions) for each in messages if each.kind not in INVISIBLE]
-    drawn += [
-        Bubble(f"e{each.pk}", "event", each.created_at, text=thread.in_words(each, people)) for each in happened
-    ]
+    drawn += [Bubble(f"e{each.pk}", "event", each.created_at, text=thread.in_words(each, people)) for each in happened]
     drawn += [
         Bubble(f"n{each.pk}", "note", each.created_at, who=_name(each.member), text=each.text)
         for each in notes.order_by("-id")[:PAGE]

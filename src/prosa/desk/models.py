@@ -94,9 +94,7 @@ class Scheduled(models.Model):
         verbose_name = _("scheduled message")
         verbose_name_plural = _("scheduled messages")
         ordering = ["send_at"]
-        indexes = [
-            models.Index(fields=["send_at"], condition=models.Q(status="waiting"), name="prosa_scheduled_due")
-        ]
+        indexes = [models.Index(fields=["send_at"], condition=models.Q(status="waiting"), name="prosa_scheduled_due")]
 
     def __str__(self) -> str:
         return f"#{self.pk}"

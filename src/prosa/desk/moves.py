@@ -81,7 +81,7 @@ def move(request: HttpRequest, seat: Seat, conversation_id: int, move: str) -> H
     try:
         MOVES[move](request, seat, conversation)
     except Overtaken as error:
-        who = seat.business.members.filter(pk=error.assignee).select_related("user").first()
+        who = seat.business.members.filter(pk=error.assignee or 0).select_related("user").first()
         return problem(
             request,
             _("%s took it a moment ago.") % name_of(who)

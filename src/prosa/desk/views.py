@@ -35,8 +35,6 @@ from prosa.desk.access import CHOSEN, Seat, desk, seat_of, seats
 from prosa.desk.models import Place
 
 
-
-
 @desk()
 def home(_request: HttpRequest, _seat: Seat) -> HttpResponse:
     """The desk begins at its dashboard."""
@@ -70,13 +68,15 @@ def conversations(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The rows of a queue, or the page after a cursor."""
     queue = _queue(request)
     found = queues.page(seat, queue, _filters(request), request.GET.get("after", ""))
-    return render(request, "desk/rows.html", {"seat": seat, "queue": queue, "page": found, "first": "after" not in request.GET})
+    return render(
+        request, "desk/rows.html", {"seat": seat, "queue": queue, "page": found, "first": "after" not in request.GET}
+    )
 
 
 @require_GET
 @never_cache
 @desk()
-def counts(request: HttpRequest, seat: Seat) -> HttpResponse:
+def counts(_request: HttpRequest, seat: Seat) -> HttpResponse:
     """How many wait where."""
     found = queues.counts(seat)
     return JsonResponse(
@@ -225,7 +225,9 @@ def panes(request: HttpRequest, seat: Seat, found: Conversation) -> dict[str, An
         "previous": others.order_by("-id")[:5],
         "labels": seat.business.labels.all(),
         "own_labels": set(found.labels.values_list("pk", flat=True)),
-        "members": [each for each in seat.business.members.filter(left_at=None).select_related("user") if each.may(Role.AGENT)],
+        "members": [
+            each for each in seat.business.members.filter(left_at=None).select_related("user") if each.may(Role.AGENT)
+        ],
         "teams": seat.business.teams.all(),
         "handover": handover(found),
         "copilot_ways": ways(),

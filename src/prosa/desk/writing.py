@@ -49,7 +49,7 @@ def reply(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
             known_epoch=_epoch(request),
         )
     except Overtaken as error:
-        who = seat.business.members.filter(pk=error.assignee).select_related("user").first()
+        who = seat.business.members.filter(pk=error.assignee or 0).select_related("user").first()
         text = (
             _("%s has this conversation now. Your text is still here.") % name_of(who)
             if who is not None and who.pk != seat.member.pk
