@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from prosa.contracts.messages import Json, Option
 from prosa.contracts.passages import ApprovedAnswer, Passage
