@@ -84,3 +84,19 @@ class Hours:
         if self.always:
             return [(0, _DAY)]
         return list(self.week.get(DAYS[day.weekday()], ()))
+
+
+def read(week: Mapping[str, str] | None, holidays: Mapping[str, str] | None, zone: ZoneInfo) -> Hours:
+    """Hours as they are stored; ``holidays`` by ISO date. What cannot be read counts as closed: the forms let none of it in."""
+    return Hours(
+        zone,
+        {day: _readable(text) for day, text in (week or {}).items() if day in DAYS},
+        {date.fromisoformat(day): _readable(text) for day, text in (holidays or {}).items()},
+    )
+
+
+def _readable(text: object) -> list[Span]:
+    try:
+        return spans(text if isinstance(text, str) else "")
+    except ValueError:
+        return []

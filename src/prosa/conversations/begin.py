@@ -15,7 +15,8 @@ from prosa.business.zones import zone_named
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
-from prosa.conversations import casting, hearing, pending, proving, sessions, topics, voicing
+from prosa.conversations import calling, casting, hearing, pending, proving, sessions, topics, voicing
+from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.knowledge import fusion, search
@@ -77,6 +78,10 @@ class Context:
     """What its searches told beside what they found."""
     unspoken: str = ""
     """Why an answer that was to be spoken is written; empty when it is spoken, or nobody asked for it."""
+    called: bool = False
+    """Whether the customer asks for a person in so many words."""
+    calls: calling.Rules = field(default_factory=calling.Rules)
+    """When the business calls people, and what it says then."""
     settled: pending.Settled | None = None
     """What of the past the turn reads, and what is to be done about it."""
 
@@ -120,6 +125,8 @@ class Found(NamedTuple):
     memory: dict[str, Any]
     untold: bool
     proved: list[str] | None
+    state_at: datetime
+    calling: list[str]
 
 
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connection | None = None) -> Context | None:
@@ -139,15 +146,20 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
                 "history": HISTORY_LINES,
                 "most": MOST_WAITING,
                 "after": kept.after,
+                "since": found.state_at,
             },
         )
     waiting, history, missing = [], [], []
-    for message_id, author, kind, text, at, pending_, provider_id, files, age in lines:
+    rules = calling.Rules(found.calling[0], found.calling[1], int(found.calling[2]))
+    called = False
+    for message_id, author, kind, text, at, pending_, provider_id, files, age, new in lines:
         if pending_:
             arrived = hearing.arrived(files, age)
             missing.append(arrived.missing)
             line = hearing.line(Line(author, text or f"[{kind}]", at, message_id), arrived)
             waiting.append(Waiting(message_id, line, provider_id or ""))
+            # What was written before the conversation came (back) to the bot calls nobody again.
+            called = called or (new and asks_for_person(line.text, rules.words))
         else:
             history.append(Line(author, text, at, message_id, voice=kind == "audio" and author == "customer"))
     waiting.sort(key=lambda each: (each.line.at, each.id))
@@ -156,6 +168,8 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
     inbox = inboxes.get(found.inbox_id)
     settings = conf.settings()
     locale, fixed = found.locale, words(found.locale)
+    if rules.text.strip():
+        fixed = {**fixed, "handed_off": rules.text.strip()}
     model = found.model or settings.model
     fallbacks = tuple(part.strip() for part in found.fallback_models.split(",") if part.strip())
     standing = gate.read(found.standing, found.conversation_spent)
@@ -232,6 +246,8 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         untold=found.untold,
         notes=notes,
         unspoken="" if aloud == voicing.SPEAK else aloud,
+        called=called,
+        calls=rules,
     )
 
 

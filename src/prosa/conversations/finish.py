@@ -16,7 +16,7 @@ from prosa import sql, telemetry
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import OutboundMessage, Reply, TurnResult, Usage
-from prosa.conversations import casting, intents, ownership, spent, tracing, voicing
+from prosa.conversations import calling, casting, intents, ownership, spent, tracing, voicing
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
 from prosa.conversations.dispatch import RELEASED, Claim, Release
 from prosa.conversations.models import State
@@ -153,7 +153,8 @@ class Finish:
         due = context.wait_notice_at is None or context.turn.now - context.wait_notice_at >= context.wait_notice_every
         if not due:
             return Release()
-        result = TurnResult((Reply(words(context.locale)["still_waiting"]),), model="")
+        told = await calling.truth(self._pool, context)
+        result = TurnResult((Reply(f"{words(context.locale)['still_waiting']} {told}".strip()),), model="")
         bubbles = self._compose(context, result)
         async with self._pool.connection() as connection, connection.transaction():
             held = await fetch_one(connection, queries.hold, _held(claim, context))

@@ -7,7 +7,6 @@ be repeated: a turn is counted once and a reply suggested once, by constraint.
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +16,8 @@ from asgiref.sync import sync_to_async
 from prosa import sql
 from prosa.agents import figures
 from prosa.contracts import Json, Passage
-from prosa.conversations.handoff import asks_for_person, fold
+from prosa.conversations import calling
+from prosa.conversations.handoff import asks_for_person
 from prosa.knowledge import gaps, search, suggestions
 from prosa.knowledge.learned import Mark
 from prosa.postgres import shared
@@ -40,18 +40,6 @@ LEAST = 2
 """Words that carry a topic a question has at least, else it leans on what was said before."""
 SEARCH = "search_knowledge"
 PEOPLE = frozenset({"agent", "owner_phone"})
-OWNS_UP = re.compile(
-    r"\b(?:"
-    r"(?:nao|no) (?:tenho|temos|tengo|tenemos|possuo|possuimos|dispongo|disponho) (?:de )?(?:es{1,2}[ae]s?|est[ae]s?) (?:informac|dato|dado|detalhe|detalle)\w*"
-    r"|(?:nao|no) (?:tenho|tengo) (?:es{1,2}[ae] |est[ae] )?(?:informac\w+|certeza|certeza)\b"
-    r"|nao (?:sei (?:informar|dizer|te dizer|responder)|encontrei (?:ess[ae]|nenhuma) informac\w+)"
-    r"|no (?:se decirte|sabria decirte|lo se|encontre (?:es[ae]|esta|ninguna) informacion)"
-    r"|i (?:do not|don't|dont) (?:know|have (?:that|this|the|any) (?:information|info|detail|answer)\w*)"
-    r"|i(?: am|'m|m) not sure (?:about that|whether)"
-    r"|i (?:could not|couldn't|couldnt) find (?:that|this|any) information"
-    r")"
-)
-"""How an answer says that it does not know, folded. Few and plain: a question that was answered must not be listed."""
 
 
 @periodic("* * * * *")
@@ -118,8 +106,7 @@ def _lost(trace: Json, said: str) -> bool:
     if trace.get("passages"):
         return False
     used = {call.get("tool") for call in _calls(trace)}
-    owns_up = not used and OWNS_UP.search(fold(said).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
-    return SEARCH in used or "bring_in_person" in used or bool(owns_up)
+    return SEARCH in used or "bring_in_person" in used or (not used and calling.owns_up(said))
 
 
 def _missed(trace: Json) -> Passage | None:

@@ -24,7 +24,6 @@ from prosa.conf import settings
 from prosa.contracts import Json
 from prosa.conversations import casting, relevance
 from prosa.conversations.begin import Context
-from prosa.conversations.handoff import asks_for_person
 from prosa.costs import gate
 from prosa.errors import ProsaError
 from prosa.knowledge import filling, fusion, language
@@ -64,7 +63,7 @@ async def weighed(pool: Pool, context: Context) -> Context:
 def _unread(context: Context) -> bool:
     """Whether no model will be asked."""
     free = context.verdict.step in gate.FREE or context.turn.model == "offline"
-    return free or not context.turn.question or any(asks_for_person(each.line.text) for each in context.waiting)
+    return free or not context.turn.question or context.called
 
 
 async def _cosines(pool: Pool, context: Context, asked: str, whens: Sequence[str]) -> tuple[dict[str, float], Json]:

@@ -373,6 +373,10 @@ class Event(models.Model):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["id"]
+        indexes = [
+            # How long people took: the last calls of a business, among all that ever happened.
+            models.Index(fields=["business", "-id"], condition=Q(kind="handed_off"), name="prosa_event_handed_off"),
+        ]
 
     def __str__(self) -> str:
         return self.kind

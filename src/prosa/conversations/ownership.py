@@ -53,7 +53,8 @@ class Wish:
 
     ``actor``: ``user:<id>``, bot, system or owner_phone. ``assignee`` (a membership) and ``team`` are ids, None to leave them
     as they are, :data:`NOBODY` to empty them. ``known_epoch`` is the epoch the mover had before their eyes; None asks for no
-    such proof. ``snooze`` is in seconds.
+    such proof. ``snooze`` is in seconds. ``quiet``: where the state stays, nothing changes for the bot either: what it has
+    said may still leave (the rota names whom the customer waits for).
     """
 
     event: Move
@@ -63,6 +64,7 @@ class Wish:
     team: int | None = None
     known_epoch: int | None = None
     snooze: float | None = None
+    quiet: bool = False
 
     def parameters(self, conversation_id: int) -> dict[str, Any]:
         """As ``ownership.sql`` wants them."""
@@ -80,7 +82,20 @@ class Wish:
             "team": free if self.team is None else self.team,
             "known_epoch": self.known_epoch,
             "snooze": self.snooze,
+            "quiet": self.quiet,
         }
+
+
+def tell(conversation_id: int, kind: str, actor: str, **data: Any) -> None:
+    """Write down what happened without changing who answers (``escalated``), in Django's transaction, and tell who listens."""
+    with transaction.atomic(), django_connection.cursor() as cursor:
+        cursor.execute(
+            queries.told.decode(),
+            {"conversation_id": conversation_id, "kind": kind, "actor": actor, "data": json.dumps(data)},
+        )
+        for listener in _listeners():
+            if kind in listener.kinds:
+                queue.defer_once(listener.chore, f"{listener.name}:{conversation_id}", conversation_id=conversation_id)
 
 
 @lru_cache(maxsize=1)
@@ -153,7 +168,8 @@ def take(conversation_id: int, actor: str, member: int | None = None, known_epoc
 
 
 def give_back(conversation_id: int, actor: str) -> None:
-    """The bot answers again, beginning with what the customer wrote last if nobody replied to it.
+    """The bot answers again, beginning with what the customer wrote last if nobody replied to it. The one move back: whoever
+    had the conversation, the team it waited for and its snooze are gone.
 
     :raises NotAllowed: the bot has it already, or it is resolved.
     """

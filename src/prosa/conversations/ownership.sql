@@ -4,7 +4,8 @@
 -- froms/tos: the transitions of one event. Withdraws automatic messages that have not left, settles or wakes what
 -- waits for an answer, and writes the timeline. A turn that is being thought about is not interrupted: its draft is kept for
 -- the person as a suggestion. assignee and team: NULL leaves who has it, 0 makes it nobody's. known_epoch: what the mover
--- had seen, NULL for whoever need not look. snooze: seconds, NULL for none.
+-- had seen, NULL for whoever need not look. snooze: seconds, NULL for none. quiet: for the bot nothing changes (it waits
+-- for people before and after), so what it said about that still leaves, and the epoch stays.
 -- Nothing is changed when the event does not apply (or the epoch is another); the row says what is true then.
 WITH held AS MATERIALIZED (
     SELECT c.id, c.state, c.epoch, c.assignee_id, c.team_id, c.last_inbound_id, t.to_state
@@ -13,7 +14,7 @@ WITH held AS MATERIALIZED (
     WHERE c.id = %(conversation_id)s FOR NO KEY UPDATE OF c
 ), moved AS (
     UPDATE prosa_conversations_conversation c
-    SET state = held.to_state, epoch = c.epoch + 1,
+    SET state = held.to_state, epoch = c.epoch + CASE WHEN %(quiet)s AND c.state = held.to_state THEN 0 ELSE 1 END,
         state_at = CASE WHEN c.state = held.to_state THEN c.state_at ELSE now() END,
         unread = CASE WHEN %(settles)s THEN 0 ELSE c.unread END,
         wait_notice_at = CASE WHEN held.to_state = 'awaiting_agent' THEN c.wait_notice_at END,
@@ -28,6 +29,7 @@ WITH held AS MATERIALIZED (
 ), withdrawn AS (
     UPDATE prosa_conversations_message m SET status = 'withdrawn', status_at = now()
     FROM moved WHERE m.conversation_id = moved.id AND m.status = 'queued' AND m.author IN ('bot', 'system')
+      AND NOT (%(quiet)s AND moved.from_state = moved.state)
     RETURNING m.id
 ), settled AS (
     UPDATE prosa_conversations_message m SET pending = false
@@ -49,6 +51,30 @@ SELECT moved.id IS NOT NULL, coalesce(moved.state, held.state), coalesce(moved.e
        CASE WHEN moved.id IS NOT NULL THEN pg_notify('prosa_realtime', 'conversation:' || moved.id) END,
        CASE WHEN moved.id IS NOT NULL THEN pg_notify('prosa_dispatch', '') END
 FROM held LEFT JOIN moved ON true
+
+-- name: told
+WITH noted AS (
+    INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+    SELECT c.id, c.business_id, %(kind)s, %(actor)s, %(data)s::jsonb FROM prosa_conversations_conversation c
+    WHERE c.id = %(conversation_id)s
+    RETURNING conversation_id
+)
+SELECT pg_notify('prosa_realtime', 'conversation:' || conversation_id) FROM noted
+
+-- name: system_message
+-- What Prosa itself says to the customer outside of a turn.
+WITH said AS (
+    INSERT INTO prosa_conversations_message (conversation_id, business_id, inbox_id, direction, author, text, status, status_at, epoch)
+    SELECT c.id, c.business_id, c.inbox_id, 'out', 'system', %(text)s, 'queued', now(), c.epoch
+    FROM prosa_conversations_conversation c WHERE c.id = %(conversation_id)s
+    RETURNING id, conversation_id
+), work AS (
+    INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at) SELECT conversation_id, 2, now() FROM said
+    ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), dead_at = NULL,
+        attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END
+    RETURNING 1
+)
+SELECT said.id, pg_notify('prosa_dispatch', ''), (SELECT count(*) FROM work) FROM said
 
 -- name: owner_message
 -- A message a person of the business sent from elsewhere. Nothing when we have it already (our own echo).

@@ -103,6 +103,7 @@ def _reason(reason: str, locale: str) -> str:
             "keyword": _("asked for a person"),
             "turn_failed": _("the answer failed too often"),
             "budget": _("the budget is used up"),
+            "unanswered": _("questions in a row without an answer"),
         }.get(reason, reason)
 
 

@@ -174,6 +174,7 @@ def in_words(event: Event, people: dict[str, str]) -> str:
         "blocked": _("contact blocked"),
         "unblocked": _("contact unblocked"),
         "reopened": _("re-opened"),
+        "escalated": _("waits too long: administrators are told"),
         "opened": _("opened"),
         "not_answered": _("left unanswered"),
         "remembered": _("remembered what the customer told"),
@@ -205,6 +206,13 @@ def in_words(event: Event, people: dict[str, str]) -> str:
         "turn_failed": _("the answer failed too often"),
         "too_old": _("too old to be answered as new"),
         "blocked": _("the contact is blocked"),
+        "unanswered": _("questions in a row without an answer"),
+        "budget": _("the budget is used up"),
+        "no_person": _("no person answered for so long"),
+        "away": _("whoever had it went away"),
+        "not_taken": _("nobody took it"),
+        "time": _("its time has come"),
+        "customer": _("the customer wrote"),
     }.get(str(reason), reason)
     settled = (data.get("summary") or data.get("tool") or data.get("way")) if isinstance(data, dict) else ""
     return " · ".join(str(part) for part in (what, who, reason, settled) if part)

@@ -19,12 +19,11 @@ from prosa import telemetry
 from prosa.agents import offline, runner
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Handoff, InboxConfig, Reply, Turn, TurnResult
-from prosa.conversations import hearing, meaning, ownership, pending, presence, proving
+from prosa.conversations import calling, hearing, meaning, ownership, pending, presence, proving
 from prosa.conversations.begin import Context, begin
 from prosa.conversations.dispatch import Claim, Dispatcher, Release
 from prosa.conversations.executions import Ledger, NotOurs
 from prosa.conversations.finish import MOST_SUPERSEDED, Finish
-from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.models import Lane, State
 from prosa.conversations.states import Move
 from prosa.conversations.words import words
@@ -80,7 +79,7 @@ class Turns:
         try:
             with telemetry.span("think"):
                 context = await self._act(claim, await meaning.weighed(self._pool, context))
-                result = await self._answer(claim, context, inbox)
+                result = await calling.considered(self._pool, context, await self._answer(claim, context, inbox))
         except NotOurs:  # a person, or another worker, has it now
             result = None
         except Exception:
@@ -101,7 +100,7 @@ class Turns:
         if context.caller is not None:
             turn = proving.offered(turn, context.caller, self._pool, context.to)
         context = replace(context, turn=turn)
-        if not context.untold or any(asks_for_person(each.line.text) for each in context.waiting):
+        if not context.untold or context.called:
             return context
         settled = await pending.settle(ledger, context)
         return replace(context, turn=settled.turn, settled=settled)
@@ -155,8 +154,8 @@ async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | No
 
     None when the asking was interrupted. A trial of guidelines (``trying``) goes the same way.
     """
-    if any(asks_for_person(each.line.text) for each in context.waiting):
-        return TurnResult((Reply(words(context.locale)["handed_off"]),), model="", handoff=Handoff("keyword"))
+    if context.called:
+        return TurnResult((Reply(context.turn.words["handed_off"]),), model="", handoff=Handoff("keyword"))
     afresh = Reply(words(context.locale)["forgotten" if context.talk.forget else "afresh"])
     if context.talk.reset and not context.turn.question:
         return offline.deeds(context.turn) or TurnResult((afresh,), model="")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime, timedelta
 from functools import lru_cache
 
-from django.utils import translation
+from django.utils import dateformat, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 
 @lru_cache(maxsize=16)
@@ -45,4 +48,52 @@ def words(locale: str) -> dict[str, str]:
                 "Your code is {code}. Write it in the chat within {minutes} minutes. If you did not ask for it, ignore this message and tell nobody."
             ),
             "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
+            "assistant_back": _(
+                "Our team could not answer yet, so I, the assistant, am back meanwhile. How can I help you?"
+            ),
         }
+
+
+def away(locale: str, now: datetime, opens: datetime | None) -> str:
+    """That nobody is there, and when somebody is again: ``opens``, in the business's time; None when that is not known."""
+    with translation.override(locale):
+        if opens is None:
+            return _("Our team is away right now.")
+        day = (opens.date() - now.astimezone(opens.tzinfo).date()).days
+        named = dateformat.format(opens, "l")
+        said = {
+            "time": dateformat.format(opens, "H:i"),
+            "day": named if locale == "en" else named.lower(),
+            "date": dateformat.format(opens, _("F j")),
+        }
+        if day <= 0:
+            return _("Our team is away right now and will be back today at %(time)s.") % said
+        if day == 1:
+            return _("Our team is away right now and will be back tomorrow at %(time)s.") % said
+        if day < 7:
+            return _("Our team is away right now and will be back on %(day)s at %(time)s.") % said
+        return _("Our team is away right now and will be back on %(date)s at %(time)s.") % said
+
+
+def in_line(locale: str, ahead: int, wait: timedelta | None) -> str:
+    """How many wait before, and how long it usually takes; None when that is not known."""
+    with translation.override(locale):
+        told = (
+            ngettext("There is %(count)d person before you.", "There are %(count)d people before you.", ahead)
+            % {"count": ahead}
+            if ahead
+            else _("You are next in line.")
+        )
+        return f"{told} {_usually(wait)}" if wait is not None else told
+
+
+def _usually(wait: timedelta) -> str:
+    minutes = max(1, math.ceil(wait.total_seconds() / 60))
+    if minutes > 90:
+        hours = math.ceil(minutes / 60)
+        told = ngettext("It usually takes about %(count)d hour.", "It usually takes about %(count)d hours.", hours)
+        return told % {"count": hours}
+    if minutes > 10:
+        minutes = math.ceil(minutes / 5) * 5
+    told = ngettext("It usually takes about %(count)d minute.", "It usually takes about %(count)d minutes.", minutes)
+    return told % {"count": minutes}

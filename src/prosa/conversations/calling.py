@@ -1,0 +1,137 @@
+"""When people are called although nobody asked for them, and what a customer who waits for them is truthfully told.
+
+Nothing here is asked of the database by a turn that answers: only by one that could not, or that calls people.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from prosa import sql
+from prosa.business import hours, zones
+from prosa.contracts import Handoff, Reply, TurnResult
+from prosa.conversations import words
+from prosa.conversations.handoff import fold
+from prosa.conversations.models import State
+from prosa.postgres.connections import Pool, fetch_one
+
+if TYPE_CHECKING:
+    from prosa.conversations.begin import Context
+
+queries = sql.load(__file__, "calling.sql")
+
+LEAST_KNOWN = 5
+"""Waits of which the usual one is told; of fewer it would be chance."""
+LAST = 20
+UNANSWERED = "unanswered"
+"""In a turn's trace: it told the customer that it did not know. Also why people were called then."""
+
+OWNS_UP = re.compile(
+    r"\b(?:"
+    r"(?:nao|no) (?:tenho|temos|tengo|tenemos|possuo|possuimos|dispongo|disponho) (?:de )?(?:es{1,2}[ae]s?|est[ae]s?) (?:informac|dato|dado|detalhe|detalle)\w*"
+    r"|(?:nao|no) (?:tenho|tengo) (?:es{1,2}[ae] |est[ae] )?(?:informac\w+|certeza|certeza)\b"
+    r"|nao (?:sei (?:informar|dizer|te dizer|responder)|encontrei (?:ess[ae]|nenhuma) informac\w+)"
+    r"|no (?:se decirte|sabria decirte|lo se|encontre (?:es[ae]|esta|ninguna) informacion)"
+    r"|i (?:do not|don't|dont) (?:know|have (?:that|this|the|any) (?:information|info|detail|answer)\w*)"
+    r"|i(?: am|'m|m) not sure (?:about that|whether)"
+    r"|i (?:could not|couldn't|couldnt) find (?:that|this|any) information"
+    r")"
+)
+"""How an answer says that it does not know, folded. Few and plain: a question that was answered must not be listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a business decided: its own ``words`` that ask for a person (one a line), the ``text`` said when one is called
+    (empty: ours), and after how many ``failures`` in a row one is called unasked (0: never)."""
+
+    words: str = ""
+    text: str = ""
+    failures: int = 0
+
+
+def owns_up(said: str) -> bool:
+    """Does an answer say in words that it does not know?"""
+    return OWNS_UP.search(fold(said).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) is not None
+
+
+def lost(result: TurnResult) -> bool:
+    """Was the customer told that we do not know? Also said when every draft of a model was refused."""
+    if result.trace.get("offline"):
+        return bool(result.trace["offline"] == "unknown")
+    return result.model != "" and not result.sources and any(owns_up(reply.text) for reply in result.replies)
+
+
+async def considered(pool: Pool, context: Context, result: TurnResult | None) -> TurnResult | None:
+    """A proposal, turned into a call for people after too many questions without an answer; and, when people are called,
+    with the truth about when they come."""
+    if result is None:
+        return None
+    if result.handoff is None:
+        if not lost(result):
+            return result
+        result = replace(result, trace={**result.trace, UNANSWERED: True})
+        before = context.calls.failures - 1
+        if before < 0 or (before and await _failed(pool, context, before) < before):
+            return result
+        result = _given_up(context, result)
+    told = await truth(pool, context, result.handoff.team if result.handoff else "")
+    return replace(result, replies=_with(result.replies, told)) if told else result
+
+
+async def _failed(pool: Pool, context: Context, most: int) -> int:
+    async with pool.connection() as connection:
+        row = await fetch_one(connection, queries.failed, {"conversation_id": context.conversation_id, "most": most})
+    return int(row[0]) if row else 0
+
+
+def _given_up(context: Context, result: TurnResult) -> TurnResult:
+    """The same answer, calling a person instead of offering one."""
+    fixed = context.turn.words
+    offer, calls = fixed["offer_person"], fixed["handed_off"]
+    replies = [replace(reply, text=reply.text.replace(offer, calls)) for reply in result.replies]
+    if not any(calls in reply.text for reply in replies):
+        replies.append(Reply(calls))
+    return replace(result, replies=tuple(replies), handoff=Handoff(UNANSWERED))
+
+
+def _with(replies: Sequence[Reply], told: str) -> tuple[Reply, ...]:
+    if not replies or replies[-1].options:
+        return (*replies, Reply(told))
+    return (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{told}"))
+
+
+async def truth(pool: Pool, context: Context, team: str = "") -> str:
+    """When people come, in the customer's language: when the business opens, or the place in the queue of the team
+    (``team`` names one that is wished for) and how long it usually takes, where that is known."""
+    async with pool.connection() as connection:
+        row = await fetch_one(
+            connection,
+            queries.truth,
+            {
+                "conversation_id": context.conversation_id,
+                "awaited": context.state == State.AWAITING_AGENT,
+                "team": team,
+                "last": LAST,
+            },
+        )
+    if row is None:
+        return ""
+    week, zone, holidays, ahead, waits = row
+    now = context.turn.now
+    open_ = hours.read(week, holidays, zones.zone_named(zone))
+    if not open_.open_at(now):
+        return words.away(context.locale, now, open_.next_opening(now))
+    return words.in_line(context.locale, ahead, usual(open_, waits or ()))
+
+
+def usual(open_: hours.Hours, waits: Sequence[tuple[str, float]]) -> timedelta | None:
+    """The median of how long people took (ISO moment of the call, seconds), of calls within opening hours; None when
+    too few are known."""
+    took = [seconds for at, seconds in waits if open_.open_at(datetime.fromisoformat(at))]
+    return timedelta(seconds=statistics.median(took)) if len(took) >= LEAST_KNOWN else None
