@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
+from django.db import connection
 from django.http import (
     Http404,
     HttpRequest,
@@ -142,17 +143,28 @@ def file(request: HttpRequest, seat: Seat, attachment_id: int) -> HttpResponseBa
 
 async def stream(request: HttpRequest) -> HttpResponseBase:
     """The events of one tab (``text/event-stream``)."""
-    user = await request.auser()
-    if not user.is_authenticated:
-        return HttpResponse(status=401)
-    seat = await sync_to_async(seat_of)(request)
-    if seat is None:
-        return HttpResponse(status=403)
-    events = streaming.events(seat.member, translation.get_language() or "en")
+    comes = await _comes(request)
+    if isinstance(comes, int):
+        return HttpResponse(status=comes)
+    events = streaming.events(comes.member, translation.get_language() or "en", request.session.session_key or "")
     response = StreamingHttpResponse(events, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
+
+
+@sync_to_async
+def _comes(request: HttpRequest) -> Seat | int:
+    """Who opens a stream, or why they may not. The database connection of the request is not kept as long as the stream."""
+    try:
+        if not request.user.is_authenticated:
+            return 401
+        place = seat_of(request)
+        if place is None or not streaming.seen([place.member.pk]):
+            return 403
+        return place
+    finally:
+        connection.close()
 
 
 # ── contexts ──────────────────────────────────────────────────────────────────────────────────────
