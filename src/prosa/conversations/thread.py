@@ -178,6 +178,7 @@ def in_words(event: Event, people: dict[str, str]) -> str:
         "opened": _("opened"),
         "not_answered": _("left unanswered"),
         "remembered": _("remembered what the customer told"),
+        "forgotten": _("something remembered was erased"),
         "began_afresh": _("started afresh"),
         "passed_on": _("passed on to a specialist"),
         "action_proposed": _("asked to confirm"),

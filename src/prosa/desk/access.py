@@ -13,7 +13,9 @@ from typing import Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role
@@ -21,6 +23,8 @@ from prosa.conversations.models import Conversation
 
 CHOSEN = "prosa_business"
 """Where the session keeps which of their businesses a person looks at."""
+SECOND_STEP = "prosa_second_step"
+"""Set in the session of whoever gave the password and still owes the code of their second step: nothing is shown to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def seats(user: Any) -> list[Membership]:
     }
     if user.is_superuser:
         for business in Business.objects.exclude(pk__in=mine):
-            made, _ = Membership.objects.get_or_create(
+            made, _new = Membership.objects.get_or_create(
                 business=business, user=user, defaults={"role": Role.OWNER, "capacity": 0}
             )
             if made.left_at is None:
@@ -72,6 +76,8 @@ def seats(user: Any) -> list[Membership]:
 
 def seat_of(request: HttpRequest) -> Seat | None:
     """The place of whoever is signed in, in the business they chose, else their first. None: they work nowhere."""
+    if SECOND_STEP in request.session:
+        return None
     places = seats(request.user)
     chosen = request.session.get(CHOSEN)
     place = next((each for each in places if each.business_id == chosen), places[0] if places else None)
@@ -79,6 +85,18 @@ def seat_of(request: HttpRequest) -> Seat | None:
 
 
 View = Callable[..., HttpResponseBase]
+
+
+def trouble(request: HttpRequest, status: int, *, may_return: bool = True) -> HttpResponse:
+    """A page of the desk that says what is not there (404) or not allowed (403), and the way on."""
+    if status == 404:
+        title, text = _("Not here"), _("It was removed, or it belongs to another business of yours.")
+    elif may_return:
+        title, text = _("Not for your role"), _("An administrator of the business can do this, or change your role.")
+    else:
+        title, text = _("You work nowhere here yet"), _("Ask an administrator of the business to invite you.")
+    context = {"title": title, "text": text, "may_return": may_return}
+    return render(request, "desk/trouble.html", context, status=status)
 
 
 def desk(role: Role = Role.VIEWER) -> Callable[[View], View]:
@@ -95,10 +113,21 @@ def desk(role: Role = Role.VIEWER) -> Callable[[View], View]:
                 if request.headers.get("HX-Request"):
                     return HttpResponse(status=401, headers={"HX-Redirect": reverse("desk:login")})
                 return redirect_to_login(request.get_full_path(), reverse("desk:login"))
+            if SECOND_STEP in request.session:
+                if request.headers.get("HX-Request"):
+                    return HttpResponse(status=401, headers={"HX-Redirect": reverse("desk:second")})
+                return redirect_to_login(request.get_full_path(), reverse("desk:second"))
             place = seat_of(request)
-            if place is None or not place.may(role):
-                raise PermissionDenied
-            return view(request, place, *args, **kwargs)
+            if place is None:
+                return trouble(request, 403, may_return=False)
+            if not place.may(role):
+                return trouble(request, 403)
+            try:
+                return view(request, place, *args, **kwargs)
+            except PermissionDenied:
+                return trouble(request, 403)
+            except Http404:
+                return trouble(request, 404)
 
         return seated
 

@@ -52,6 +52,12 @@ class Bubble:
     options: list[str] = field(default_factory=list)
     quote: Quote | None = None
 
+    @property
+    def bare(self) -> bool:
+        """Is it nothing but a picture?"""
+        return bool(self.attachments) and not self.text and all(each.kind in ("image", "sticker", "video") for each in self.attachments)
+    quotable: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -143,6 +149,7 @@ def _bubble(message: Message, quotes: dict[str, Quote], reactions: dict[str, lis
         reactions=reactions.get(message.provider_id or "", []),
         options=options,
         quote=quotes.get(message.reply_to) if message.reply_to else None,
+        quotable=bool(message.provider_id),
     )
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from prosa.business.models import Business
 from prosa.business.people import Membership
-from prosa.conversations.models import Conversation
+from prosa.conversations.models import Conversation, Message
+from prosa.desk import models_notices
+
+ELSEWHERE = (models_notices.Outlet, models_notices.Notice, models_notices.Discretion)
+"""Models of this app in a file of their own; Django finds them through this one."""
 
 
 class Note(models.Model):
@@ -100,6 +106,33 @@ class Scheduled(models.Model):
         return f"#{self.pk}"
 
 
+class Line(models.Model):
+    """A message as the search knows it: ``words`` without accents, its business one of them. ``heard``: files' words are in.
+
+    Filled by ``search``, never by the walk of a message. Without a foreign key's check in the database; Django deletes along.
+    """
+
+    message = models.OneToOneField(
+        Message, primary_key=True, db_constraint=False, on_delete=models.CASCADE, related_name="+"
+    )
+    business = models.ForeignKey(
+        Business, db_constraint=False, db_index=False, on_delete=models.CASCADE, related_name="+"
+    )
+    conversation = models.ForeignKey(
+        Conversation, db_constraint=False, db_index=False, on_delete=models.DO_NOTHING, related_name="+"
+    )
+    heard = models.BooleanField(default=False)
+    words = SearchVectorField()
+
+    class Meta:
+        verbose_name = _("searchable message")
+        verbose_name_plural = _("searchable messages")
+        indexes = [GinIndex(fields=["words"], name="prosa_line_words")]
+
+    def __str__(self) -> str:
+        return f"#{self.message_id}"
+
+
 class AuditEntry(models.Model):
     """Who did what at the desk or to its people, and from where. Written in the transaction of the deed; never changed.
 
@@ -127,3 +160,40 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}".strip()
+
+
+class Person(models.Model):
+    """What a user has chosen for themselves, in whichever business they work. Without a row: as the browser says."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="prosa_person"
+    )
+    language = models.CharField(_("language"), max_length=10, blank=True, default="", db_default="")
+
+    class Meta:
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
+
+    def __str__(self) -> str:
+        return str(self.user)
+
+
+class SignedIn(models.Model):
+    """A browser in which a member is signed in: the row of a session, so that its owner can find and end it.
+
+    A row may outlive its session; ``sessions.of`` leaves such rows out.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=40, unique=True)
+    browser = models.CharField(_("browser"), max_length=200, blank=True)
+    address = models.GenericIPAddressField(_("from"), null=True)
+    created_at = models.DateTimeField(_("since"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("signed-in browser")
+        verbose_name_plural = _("signed-in browsers")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"

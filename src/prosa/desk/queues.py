@@ -69,6 +69,8 @@ class Row:
     unread: bool
     waiting: int
     labels: list[tuple[str, str]]
+    found: str = ""
+    """The line a search found, as HTML."""
 
     @property
     def cursor(self) -> str:

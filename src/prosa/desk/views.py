@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from asgiref.sync import sync_to_async
@@ -21,19 +23,23 @@ from django.http import (
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from prosa.business.people import Role
 from prosa.business.zones import zone_named
-from prosa.contacts.models import Fact
+from prosa.channels import base
 from prosa.conversations import copies, downloads, replying
 from prosa.conversations.copilot_pages import handover, ways
 from prosa.conversations.models import Attachment, Conversation, State
-from prosa.desk import bubbles, queues
+from prosa.desk import about, assist, bubbles, canned, queues, schedule, search
 from prosa.desk import stream as streaming
 from prosa.desk.access import CHOSEN, Seat, desk, seat_of, seats
 from prosa.desk.models import Place
+
+FILTERS = ("inbox", "label", "assignee", "team")
+"""What narrows the list, as the address names it."""
 
 
 @desk()
@@ -68,10 +74,8 @@ def dashboard(request: HttpRequest, seat: Seat) -> HttpResponse:
 def conversations(request: HttpRequest, seat: Seat) -> HttpResponse:
     """The rows of a queue, or the page after a cursor."""
     queue = _queue(request)
-    found = queues.page(seat, queue, _filters(request), request.GET.get("after", ""))
-    return render(
-        request, "desk/rows.html", {"seat": seat, "queue": queue, "page": found, "first": "after" not in request.GET}
-    )
+    context = _listed(request, seat, queue) | {"first": "after" not in request.GET}
+    return render(request, "desk/rows.html", {"seat": seat, "queue": queue} | context)
 
 
 @require_GET
@@ -108,7 +112,7 @@ def older(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
         raise Http404
     found = seat.conversation(conversation_id)
     stretch = bubbles.newest(found, int(before[:18]))
-    return render(request, "desk/stretch.html", _zone(seat) | {"conversation": found, "stretch": stretch, "seat": seat})
+    return render(request, "desk/stretch.html", _zone(seat) | {"conversation": found, "stretch": stretch, "seat": seat, "may_write": seat.may(Role.AGENT)})
 
 
 @require_GET
@@ -125,8 +129,8 @@ def since(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
     if at is not None and timezone.is_naive(at):
         at = None
     stretch = bubbles.since(found, int(last[:18]) if last.isdecimal() else 0, at)
-    _read(seat, found)
-    return render(request, "desk/since.html", _context(seat, found) | {"stretch": stretch})
+    place = _read(seat, found)
+    return render(request, "desk/since.html", _context(seat, found) | {"stretch": stretch, "place": place})
 
 
 @require_GET
@@ -189,19 +193,50 @@ def _filters(request: HttpRequest) -> queues.Filters:
     )
 
 
+def _listed(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
+    """A page of the list: of the queue, or of everything a search found. ``address`` asks for the same again."""
+    filters, asked = _filters(request), request.GET.get("q", "").strip()[: search.LONGEST]
+    address = urlencode(
+        {"queue": queue}
+        | {name: request.GET[name] for name in FILTERS if _number(request, name) is not None}
+        | ({"q": asked} if asked else {})
+    )
+    if not asked:
+        found = queues.page(seat, queue, filters, request.GET.get("after", ""))
+        return {"page": found, "address": address, "asked": ""}
+    hits = search.search(seat.business, asked)
+    found = queues.page(seat, "all", replace(filters, ids=hits.ids), most=max(1, len(hits.ids)))
+    rows = [replace(row, found=hits.lines.get(row.id, "")) for row in found.rows]
+    return {"page": queues.Page(rows), "address": address, "asked": asked, "hits": hits}
+
+
+def choices(seat: Seat, chosen: queues.Filters) -> list[tuple[str, str, list[tuple[int, str, bool]]]]:
+    """What the list can be narrowed by: (name, label, (id, name, is it chosen)…), only where there is a choice."""
+    people = [(each.pk, queues.name_of(each)) for each in seat.business.members.filter(left_at=None).select_related("user")]
+    given: list[tuple[str, str, Any, int | None]] = [
+        ("inbox", _("Inbox"), seat.business.inboxes.values_list("pk", "name"), chosen.inbox_id),
+        ("label", _("Label"), seat.business.labels.values_list("pk", "name"), chosen.label_id),
+        ("assignee", _("Person"), sorted(people, key=lambda each: each[1].casefold()), chosen.assignee_id),
+        ("team", _("Team"), seat.business.teams.values_list("pk", "name"), chosen.team_id),
+    ]
+    return [(name, label, [(pk, text, pk == now) for pk, text in rows]) for name, label, rows, now in given if rows]
+
+
 def _zone(seat: Seat) -> dict[str, ZoneInfo]:
     return {"zone": zone_named(seat.business.timezone)}
 
 
 def _shell(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
-    return _zone(seat) | {
+    return _zone(seat) | _listed(request, seat, queue) | {
         "seat": seat,
         "seats": seats(request.user),
         "queue": queue,
         "queues": queues.queue_names(),
         "counts": queues.counts(seat),
-        "page": queues.page(seat, queue, _filters(request)),
         "first": True,
+        "filters": choices(seat, _filters(request)),
+        "narrowed": _filters(request) != queues.Filters(),
+        "my_teams": queues.teams_of(seat.member),
         "names": {each.pk: queues.name_of(each) for each in seat.business.members.select_related("user")},
     }
 
@@ -221,31 +256,23 @@ def _context(seat: Seat, found: Conversation) -> dict[str, Any]:
         "typing": [queues.name_of(each.member) for each in places.select_related("member__user")],
         "thinking": found.state == State.BOT and found.messages.filter(pending=True).exists(),
         "now": timezone.now(),
-    }
+        "has_templates": base.provider(found.inbox.kind).has_templates,
+    } | (
+        {"offer": assist.withheld(found), "scheduled": schedule.shown(found)} if seat.may(Role.AGENT) else {}
+    )
 
 
 def panes(request: HttpRequest, seat: Seat, found: Conversation) -> dict[str, Any]:
     """Everything the middle and the right pane show."""
     place = _read(seat, found)
-    contact = found.contact
-    others = Conversation.objects.filter(contact=contact, business=seat.business).exclude(pk=found.pk)
-    return _context(seat, found) | {
+    return _context(seat, found) | about.pane(seat, found) | {
         "stretch": bubbles.newest(found),
-        "name": contact.name or next((one.address or one.value for one in contact.identities.all()), f"#{contact.pk}"),
-        "identities": contact.identities.all(),
-        "facts": Fact.objects.filter(contact=contact, business=seat.business),
-        "previous": others.order_by("-id")[:5],
-        "labels": seat.business.labels.all(),
-        "own_labels": set(found.labels.values_list("pk", flat=True)),
-        "members": [
-            each for each in seat.business.members.filter(left_at=None).select_related("user") if each.may(Role.AGENT)
-        ],
-        "teams": seat.business.teams.all(),
         "handover": handover(found),
         "copilot_ways": ways(),
         "draft": place.draft,
         "draft_note": place.draft_note,
-        "canned": seat.business.canned_replies.all(),
+        "canned": canned.ready(seat, found),
+        "sending": {"types": replying.SENDABLE, "most": replying.MOST_BYTES},
         "queue": _queue(request),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from django import template
 from django.utils.html import escape, urlize
@@ -35,9 +36,25 @@ def hue(number: int) -> int:
 
 
 @register.filter
+def tick_icon(status: str) -> str:
+    """The symbol of what became of a message."""
+    return {
+        "queued": "i-clock", "sending": "i-clock", "sent": "i-check", "delivered": "i-checks", "read": "i-checks",
+        "played": "i-checks", "withdrawn": "i-slash",
+    }.get(status, "i-alert")  # fmt: skip
+
+
+@register.filter
 def chat(text: str) -> SafeString:
     """A message as its reader's phone shows it: links, marks, line breaks. Everything else is escaped."""
     shown = urlize(escape(text), nofollow=True)
     for pattern, marked in _MARKS:
         shown = pattern.sub(marked, shown)
     return mark_safe(shown.replace("\n", "<br>"))  # noqa: S308  escaped above; only our own tags are added
+
+
+@register.filter
+def called(user: Any) -> str:
+    """What a user is called: their full name where their model has one, else the name they sign in with."""
+    full = getattr(user, "get_full_name", None)
+    return (full() if full else "") or str(user.get_username())
