@@ -15,6 +15,8 @@ DEFAULT_PLUGINS = (
     "prosa.costs.checks",
     "prosa.knowledge.checks",
     "prosa.conversations.checks",
+    "prosa.desk.assignment",
+    "prosa.desk.notices",
 )
 
 

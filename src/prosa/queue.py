@@ -39,6 +39,8 @@ CHORES = (
     "prosa.conversations.retention",
     "prosa.conversations.summaries",
     "prosa.conversations.voicing",
+    "prosa.desk.assignment",
+    "prosa.desk.clocks",
     "prosa.desk.notices",
     "prosa.desk.resetting",
     "prosa.desk.search",

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from prosa.errors import ConfigurationError
 
 
-def mail_settings(url: str, sender: str) -> dict[str, Any]:
-    """``EMAIL_…`` and ``DEFAULT_FROM_EMAIL``. Without an address nothing is ever sent.
+def mail_settings(url: str, sender: str, catcher: Path | None = None) -> dict[str, Any]:
+    """``EMAIL_…`` and ``DEFAULT_FROM_EMAIL``. Without an address nothing is ever sent; what would be is written to files below
+    ``catcher`` when there is one.
 
     :raises ConfigurationError: the address is none of a mail server.
     """
+    if not url and catcher is not None:
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+            "EMAIL_FILE_PATH": str(catcher),
+            "DEFAULT_FROM_EMAIL": sender or "prosa@localhost",
+        }
     if not url:
         return {"EMAIL_HOST": ""}
     parts = urlsplit(url)

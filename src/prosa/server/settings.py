@@ -42,7 +42,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * conf.MEGABYTE
 FILE_UPLOAD_MAX_MEMORY_SIZE = conf.MEGABYTE
 FILE_UPLOAD_PERMISSIONS = 0o640
 LOGGING = configuration(SETTINGS.log_level, SETTINGS.log_format)
-globals().update(mail_settings(SETTINGS.email_url.get_secret_value(), SETTINGS.email_from))
+# In development mail is caught: see the files below DATA_DIR/mail.
+CAUGHT = SETTINGS.data_dir / "mail" if SETTINGS.development else None
+globals().update(mail_settings(SETTINGS.email_url.get_secret_value(), SETTINGS.email_from, CAUGHT))
 
 INSTALLED_APPS = [
     "unfold",
@@ -70,6 +72,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "prosa.server.second_step.SecondStepFirst",
     "prosa.server.zone.OwnersZone",
     "axes.middleware.AxesMiddleware",
 ]
@@ -103,6 +106,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_LOCKOUT_CALLABLE = "prosa.server.accounts.locked_out"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

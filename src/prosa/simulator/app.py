@@ -6,6 +6,7 @@
     /simulator/graph/…       Meta's Graph API        (``fake_graph``)
     /simulator/twilio/…      Twilio                  (``fake_twilio``)
     /simulator/openai/v1/…   an OpenAI-compatible model server, /simulator/gemini/… Google's (``fake_llm``, ``fake_speech``)
+    /simulator/hooks/…       receivers of notifications: Slack's and signed ones (``fake_hooks``)
     /simulator/mischief      what they shall do wrong (GET, POST, DELETE; JSON; ``mischief``)
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from prosa.simulator import fake_graph, fake_twilio, guard
+from prosa.simulator import fake_graph, fake_hooks, fake_twilio, guard
 from prosa.simulator.here import world as world_here
 from prosa.simulator.mischief import SENDS, WEBHOOKS
 from prosa.simulator.wire import Asgi, Receive, Request, Response, Scope, Send, json_response, serve
@@ -25,6 +26,7 @@ PREFIXES: Final = (
     "/simulator/twilio/",
     "/simulator/openai/",
     "/simulator/gemini/",
+    "/simulator/hooks",
     "/simulator/mischief",
 )
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ def answers(path: str) -> bool:
 
 def make(world: World) -> Asgi:
     """The application over a world of its own, as tests use it."""
+    hooks = fake_hooks.Hooks()
 
     async def handle(request: Request) -> Response:
         if not guard.allows(request.client, request.headers.get("host", ""), request.headers):
@@ -46,6 +49,8 @@ def make(world: World) -> Asgi:
                 return await fake_graph.handle(world, request)
             if request.path.startswith(fake_twilio.PREFIX):
                 return await fake_twilio.handle(world, request)
+            if request.path.startswith(fake_hooks.PREFIX):
+                return await hooks.handle(request)
             if request.path.rstrip("/") == "/simulator/mischief":
                 return _mischief(world, request)
         except Exception:
