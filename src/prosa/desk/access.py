@@ -109,25 +109,18 @@ def desk(role: Role = Role.VIEWER) -> Callable[[View], View]:
     def wrap(view: View) -> View:
         @wraps(view)
         def seated(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not request.user.is_authenticated:
+            if not request.user.is_authenticated or SECOND_STEP in request.session:
+                door = reverse("desk:second" if request.user.is_authenticated else "desk:login")
                 if request.headers.get("HX-Request"):
-                    return HttpResponse(status=401, headers={"HX-Redirect": reverse("desk:login")})
-                return redirect_to_login(request.get_full_path(), reverse("desk:login"))
-            if SECOND_STEP in request.session:
-                if request.headers.get("HX-Request"):
-                    return HttpResponse(status=401, headers={"HX-Redirect": reverse("desk:second")})
-                return redirect_to_login(request.get_full_path(), reverse("desk:second"))
+                    return HttpResponse(status=401, headers={"HX-Redirect": door})
+                return redirect_to_login(request.get_full_path(), door)
             place = seat_of(request)
-            if place is None:
-                return trouble(request, 403, may_return=False)
-            if not place.may(role):
-                return trouble(request, 403)
+            if place is None or not place.may(role):
+                return trouble(request, 403, may_return=place is not None)
             try:
                 return view(request, place, *args, **kwargs)
-            except PermissionDenied:
-                return trouble(request, 403)
-            except Http404:
-                return trouble(request, 404)
+            except (PermissionDenied, Http404) as error:
+                return trouble(request, 404 if isinstance(error, Http404) else 403)
 
         return seated
 

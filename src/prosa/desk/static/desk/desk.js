@@ -1,6 +1,9 @@
 // The desk: the list, what the event stream says, and the keys. The conversation's own things are in talk.js.
 
-import { catchUp, closeContact, focusComposer, leave, move, openContact, settle, talk } from "./talk.js";
+import { focusComposer } from "./composer.js";
+import { ring } from "./bell.js";
+import { ended } from "./ended.js";
+import { catchUp, closeContact, leave, move, openContact, refreshContact, settle, talk } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
 const body = document.body;
@@ -35,7 +38,12 @@ setInterval(() => tell(rows), 30000);
 
 // ── the list ──
 
-function belongs(row) {
+const searching = () => Boolean(new URLSearchParams(listed).get("q"));
+let listed = location.search; // what the list shows, also while the address is a conversation's
+
+function belongs(row, was) {
+  // What a search found, or filters let through, only the server knows: rows change where they stand, nothing comes or goes.
+  if (searching() || (body.dataset.narrowed && !was)) return was;
   const { state, assignee, team, snoozed } = row.dataset;
   const withPeople = state === "awaiting_agent" || state === "agent_active";
   switch (queue) {
@@ -71,10 +79,19 @@ function put(event) {
   if (open || (old && !("unread" in old.dataset) && !("unread" in row.dataset))) delete row.dataset.unread;
   if (open) row.querySelector("a").setAttribute("aria-current", "true");
   const focused = old?.contains(document.activeElement);
-  old?.remove();
-  if (!belongs(row)) return;
+  if (!belongs(row, Boolean(old))) {
+    old?.remove();
+    return;
+  }
   rows.querySelector(".empty")?.remove();
-  place(row);
+  if (old && searching()) {
+    const hit = old.querySelector(".hit");
+    if (hit) row.querySelector(".said").replaceWith(hit);
+    old.replaceWith(row);
+  } else {
+    old?.remove();
+    place(row);
+  }
   if (!row.isConnected) return;
   window.htmx?.process(row);
   tell(row);
@@ -90,16 +107,14 @@ function mark() {
   }
 }
 
-let waiting = null;
 async function count() {
   const answer = await fetch(body.dataset.counts, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (answer?.status === 401) return ended();
   if (!answer?.ok) return;
   const counts = await answer.json();
   for (const place of document.querySelectorAll("[data-count]")) place.textContent = counts[place.dataset.count] || "";
   document.title = document.title.replace(/^\(\d+\) /, "");
   if (counts.waiting) document.title = `(${counts.waiting}) ${document.title}`;
-  if (waiting !== null && counts.waiting > waiting) document.dispatchEvent(new CustomEvent("prosa:waiting", { detail: counts }));
-  waiting = counts.waiting;
 }
 let counting = 0;
 function countSoon() {
@@ -107,10 +122,11 @@ function countSoon() {
 }
 
 async function reload() {
-  const answer = await fetch(`${body.dataset.list}${location.search || `?queue=${queue}`}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const asked = listed;
+  const answer = await fetch(`${body.dataset.list}${asked || `?queue=${queue}`}`, { headers: { "HX-Request": "true" } }).catch(() => null);
   if (!answer) return;
-  if (answer.status === 401) return location.reload();
-  if (!answer.ok) return;
+  if (answer.status === 401) return ended();
+  if (!answer.ok || asked !== listed) return;
   const scroll = rows.scrollTop;
   rows.innerHTML = await answer.text();
   window.htmx?.process(rows);
@@ -128,10 +144,14 @@ function listen() {
   stream.addEventListener("open", () => { lost.hidden = true; });
   stream.addEventListener("row", (message) => {
     const event = JSON.parse(message.data);
-    const before = $(`row-${event.id}`)?.dataset.state;
+    const before = $(`row-${event.id}`)?.dataset;
     put(event);
-    if (before !== event.state) countSoon();
-    if (event.id === talk.id) catchUp(event);
+    if (before?.state !== event.state) countSoon();
+    ring(event, $(`row-${event.id}`), before);
+    if (event.id === talk.id) {
+      catchUp(event);
+      refreshContact(event);
+    }
   });
   stream.addEventListener("refresh", () => {
     if (!first) {
@@ -143,7 +163,10 @@ function listen() {
   });
   stream.addEventListener("error", () => {
     lost.hidden = false;
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    if (stream.readyState === EventSource.CLOSED) {
+      setTimeout(listen, 3000);
+      count(); // says whether it is the session that ended
+    }
   });
 }
 listen();
@@ -166,7 +189,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
   settle();
   mark();
 });
-document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status === 401) location.reload(); });
+document.addEventListener("htmx:beforeOnLoad", (event) => { if (event.detail.xhr.status === 401) { event.preventDefault(); ended(); } });
+// The queue, its filters and the search stay in the address when a conversation is opened.
+document.addEventListener("htmx:pushedIntoHistory", () => { if (listed) history.replaceState(history.state, "", location.pathname + listed); });
 addEventListener("popstate", () => location.reload());
 
 function step(by) {
@@ -177,7 +202,38 @@ function step(by) {
   next?.click();
 }
 
+// ── searching, and panels that open ──
+
+let seeking = 0;
+function seek() {
+  const values = new URLSearchParams(new FormData($("finder")));
+  for (const [name, value] of [...values]) if (!value) values.delete(name);
+  listed = `?${values}`;
+  history.replaceState(history.state, "", location.pathname + listed);
+  rows.scrollTop = 0;
+  reload();
+}
+$("q").addEventListener("input", () => { clearTimeout(seeking); seeking = setTimeout(seek, 250); });
+$("finder").addEventListener("submit", (event) => {
+  const values = new URLSearchParams(new FormData(event.target));
+  for (const [name, value] of [...values]) if (!value) values.delete(name);
+  event.preventDefault();
+  location.assign(`${location.pathname}?${values}`);
+});
+document.addEventListener("click", (event) => {
+  for (const panel of document.querySelectorAll("details.pop[open]")) if (!panel.contains(event.target)) panel.open = false;
+  const picture = event.target.closest?.("a.picture");
+  if (picture && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    const shown = $("lightbox").querySelector("img");
+    shown.src = picture.href;
+    shown.alt = picture.querySelector("img").alt;
+    $("lightbox").showModal();
+  } else if (event.target.id === "lightbox" || event.target.parentElement?.id === "lightbox") $("lightbox").close();
+});
+
 const KEYS = {
+  "/": () => $("q").focus(),
   j: () => step(1),
   k: () => step(-1),
   t: () => move("take"),
@@ -189,10 +245,12 @@ const KEYS = {
   "?": () => $("key-sheet").showModal(),
 };
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("key-sheet").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
   if (event.key === "Escape") {
-    if (typing) typing.blur();
+    const panel = document.querySelector("details.pop[open]");
+    if (panel) { panel.open = false; panel.querySelector("summary").focus(); }
+    else if (typing) typing.blur();
     else if (body.classList.contains("talking")) document.querySelector(".thread .back")?.click();
     return;
   }

@@ -1,18 +1,27 @@
 // The conversation that is open: what comes in, what is written, who has it.
 
+import { attend, focusComposer, forsake } from "./composer.js";
 import { tell } from "./desk.js";
+import { ended } from "./ended.js";
 
 const $ = (id) => document.getElementById(id);
 const csrf = document.body.dataset.csrf;
 export const talk = { id: 0 };
 
 let last = "0", at = "", busy = false, again = false;
-let typing = 0, kept = "", recorder = null;
-const queued = [];
 
 const bubbles = () => $("bubbles");
 const atEnd = () => { const list = bubbles(); return !list || list.scrollHeight - list.scrollTop - list.clientHeight < 80; };
-function toEnd() { const list = bubbles(); if (list) list.scrollTop = list.scrollHeight; const more = $("newer"); if (more) more.hidden = true; }
+let stuck = true; // is the newest message what is being read?
+export function toEnd() {
+  const list = bubbles(), more = $("newer");
+  stuck = true;
+  if (list) {
+    list.scrollTop = list.scrollHeight;
+    requestAnimationFrame(() => { if (stuck) list.scrollTop = list.scrollHeight; }); // heights were estimates until drawn
+  }
+  if (more) more.hidden = true;
+}
 
 // ── opening and leaving ──
 
@@ -27,26 +36,17 @@ export function settle() {
   toEnd();
   window_();
   $("newer").addEventListener("click", toEnd);
-  bubbles().addEventListener("scroll", () => { if (atEnd()) $("newer").hidden = true; });
+  bubbles().addEventListener("scroll", () => { stuck = atEnd(); if (stuck) $("newer").hidden = true; }, { passive: true });
+  bubbles().addEventListener("load", () => { if (stuck) toEnd(); }, true); // a picture has its height only now
   bubbles().addEventListener("htmx:beforeSwap", hold);
   $("show-contact").addEventListener("click", openContact);
-  $("hide-contact")?.addEventListener("click", closeContact);
-  for (const select of document.querySelectorAll("select[data-move]")) {
-    select.addEventListener("change", () => move(select.dataset.move, select.dataset.move === "assign" ? { to: select.value } : { until: select.value }));
-  }
-  const field = $("text");
-  if (field) {
-    kept = field.value;
-    grow(field);
-    if (matchMedia("(min-width: 60rem)").matches) field.focus({ preventScroll: true });
-  }
+  const row = $(`row-${talk.id}`)?.dataset;
+  shown = row ? [talk.id, row.state, row.assignee, row.team, Boolean(row.snoozed)].join() : "";
+  attend();
 }
 
 export function leave() {
-  const field = $("text");
-  if (field && field.value !== kept) keep(field);
-  recorder?.stop();
-  queued.length = 0;
+  forsake();
   talk.id = 0;
 }
 
@@ -54,8 +54,14 @@ export function leave() {
 function hold(event) {
   const list = bubbles();
   if (!event.target.classList?.contains("more")) return;
-  const from = list.scrollHeight - list.scrollTop;
-  list.addEventListener("htmx:afterSettle", () => { list.scrollTop = list.scrollHeight - from; days(); }, { once: true });
+  const first = list.querySelector(":scope > .bubble, :scope > .note, :scope > .event");
+  const from = first?.getBoundingClientRect().top;
+  stuck = false;
+  list.addEventListener("htmx:afterSettle", () => {
+    days();
+    const settle = () => { if (first) list.scrollTop += first.getBoundingClientRect().top - from; };
+    settle();
+  }, { once: true });
 }
 
 function days() {
@@ -75,6 +81,42 @@ function days() {
     }
     before = day;
   }
+  group(list);
+}
+
+// Bubbles of one author in a row stand together; a long run of events folds.
+const CLOSE_MS = 5 * 60000, MANY = 4;
+function group(list) {
+  let last = null, run = [];
+  const fold = () => {
+    if (run.length >= MANY && !run[0].previousElementSibling?.classList.contains("folded")) {
+      const line = document.createElement("li"), button = document.createElement("button");
+      line.className = "folded";
+      button.type = "button";
+      button.textContent = list.dataset.events.replace("%s", run.length);
+      button.setAttribute("aria-expanded", "false");
+      const those = [...run];
+      for (const each of those) each.hidden = true;
+      button.addEventListener("click", () => {
+        const open = button.getAttribute("aria-expanded") !== "true";
+        button.setAttribute("aria-expanded", String(open));
+        for (const each of those) each.hidden = !open;
+      });
+      line.append(button);
+      run[0].before(line);
+    }
+    run = [];
+  };
+  for (const item of list.querySelectorAll(":scope > li")) {
+    if (item.classList.contains("event")) { run.push(item); last = null; continue; }
+    fold();
+    if (!item.classList.contains("bubble")) { last = null; continue; }
+    const whose = item.classList.contains("in") ? "in" : `out ${item.querySelector(".who")?.textContent.trim()}`;
+    const moment = new Date(item.querySelector("footer time").dateTime);
+    item.classList.toggle("again", last !== null && last.whose === whose && moment - last.moment < CLOSE_MS);
+    last = { whose, moment };
+  }
+  fold();
 }
 
 // ── what comes in ──
@@ -86,7 +128,7 @@ export async function catchUp() {
   const id = talk.id;
   try {
     const answer = await fetch(`/agent/c/${id}/since?after=${last}&at=${encodeURIComponent(at)}`, { headers: { "HX-Request": "true" } });
-    if (answer.status === 401) return location.reload();
+    if (answer.status === 401) return ended();
     if (!answer.ok || id !== talk.id) return;
     const holder = document.createElement("template");
     holder.innerHTML = await answer.text();
@@ -96,11 +138,12 @@ export async function catchUp() {
     for (const item of [...fresh.children]) {
       const old = $(item.id);
       if (old) old.replaceWith(item);
-      else { list.append(item); added += 1; }
+      else { list.append(item); added += 1; speak(item); }
     }
     last = fresh.dataset.last;
     at = fresh.dataset.at;
     const now = $("standing");
+    document.dispatchEvent(new CustomEvent("prosa:since", { detail: holder.content }));
     if (now.dataset.state !== standing.dataset.state || now.innerHTML !== standing.innerHTML) now.replaceWith(standing);
     tell(list);
     if (added) days();
@@ -115,29 +158,56 @@ export async function catchUp() {
   }
 }
 
+// For those who hear the page: what a customer just wrote.
+function speak(item) {
+  if (!item.classList.contains("in")) return;
+  const said = item.querySelector(".text")?.textContent || item.querySelector("[aria-label], img[alt]")?.ariaLabel || "";
+  $("aloud").textContent = `${document.querySelector(".thread h2").textContent}: ${said}`.slice(0, 300);
+}
+
+// The customer's pane follows what others do, unless somebody is just using it.
+let shown = "";
+export async function refreshContact(event) {
+  const now = [event.id, event.state, event.assignee, event.team, event.snoozed].join();
+  const changed = shown !== "" && shown !== now;
+  shown = now;
+  const pane = $("contact");
+  if (!changed || !pane || pane.contains(document.activeElement)) return;
+  const answer = await fetch(`/agent/c/${event.id}/contact`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!answer?.ok || talk.id !== event.id) return;
+  const holder = document.createElement("template");
+  holder.innerHTML = await answer.text();
+  const fresh = holder.content.firstElementChild;
+  if (pane.classList.contains("shown")) fresh.classList.add("shown");
+  $("contact").replaceWith(fresh);
+  window.htmx?.process(fresh);
+  tell(fresh);
+}
+
 function window_() {
   const line = document.querySelector(".window[data-until]");
   if (!line) return;
   const left = (new Date(line.dataset.until) - Date.now()) / 60000;
   line.hidden = left > 240;
+  if (left <= 0) { delete line.dataset.until; catchUp(); }
   line.querySelector("time").textContent = left > 90 ? `${Math.round(left / 60)} h` : `${Math.max(0, Math.round(left))} min`;
 }
 setInterval(window_, 30000);
 
 // ── moves ──
 
-function refuse(html) {
+export function refuse(html) {
   const place = $("refused");
   if (!place) return;
   place.innerHTML = html;
   setTimeout(() => { if (place.innerHTML === html) place.replaceChildren(); }, 9000);
 }
 
-async function post(address, values) {
+export async function post(address, values) {
   const form = values instanceof FormData ? values : new FormData();
   if (!(values instanceof FormData)) for (const [name, value] of Object.entries(values)) form.set(name, value);
   const answer = await fetch(address, { method: "POST", body: form, headers: { "X-CSRFToken": csrf, "HX-Request": "true" } });
-  if (answer.status === 401 || answer.status === 403) location.reload();
+  if (answer.status === 401) ended();
   return answer;
 }
 
@@ -153,7 +223,12 @@ export async function move(name, values = {}) {
   catchUp();
 }
 
+document.addEventListener("change", (event) => {
+  const select = event.target.closest?.("select[data-move]");
+  if (select) move(select.dataset.move, select.dataset.move === "assign" ? { to: select.value } : { until: select.value });
+});
 document.addEventListener("click", (event) => {
+  if (event.target.closest?.("#hide-contact")) closeContact();
   const button = event.target.closest?.("button[data-move]");
   if (button) {
     if (button.dataset.ask && !confirm(button.dataset.ask)) return;
@@ -169,176 +244,7 @@ document.addEventListener("click", (event) => {
   }
   const mode = event.target.closest?.(".mode");
   if (mode) focusComposer(mode.dataset.mode);
-  if (event.target.closest?.("#attach")) $("file").click();
-  if (event.target.closest?.("#record")) record();
 });
 
 export function openContact() { $("contact")?.classList.add("shown"); $("show-contact")?.setAttribute("aria-expanded", "true"); $("hide-contact")?.focus(); }
 export function closeContact() { $("contact")?.classList.remove("shown"); $("show-contact")?.setAttribute("aria-expanded", "false"); $("show-contact")?.focus(); }
-
-// ── writing ──
-
-const isNote = () => $("composer").classList.contains("as-note");
-
-export function focusComposer(mode) {
-  const form = $("composer");
-  if (!form) return;
-  form.classList.toggle("as-note", mode === "note");
-  for (const button of form.querySelectorAll(".mode")) button.setAttribute("aria-pressed", String(button.dataset.mode === mode));
-  const field = $("text");
-  field.dataset.replyPlaceholder ||= field.placeholder;
-  field.placeholder = mode === "note" ? field.dataset.notePlaceholder : field.dataset.replyPlaceholder;
-  field.focus();
-}
-
-function grow(field) {
-  field.style.height = "auto";
-  field.style.height = `${Math.min(field.scrollHeight, 200)}px`;
-}
-
-function keep(field) {
-  kept = field.value;
-  const values = new FormData();
-  values.set("text", field.value);
-  if (isNote()) values.set("note", "1");
-  post($("composer").dataset.draft, values).catch(() => {});
-}
-
-document.addEventListener("input", (event) => {
-  if (event.target.id !== "text") return;
-  grow(event.target);
-  canned(event.target);
-  clearTimeout(typing);
-  const field = event.target;
-  if (!kept !== !field.value) keep(field);
-  else typing = setTimeout(() => keep(field), 1200);
-});
-
-function pressing() { return crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`; }
-
-let sending = false;
-async function send() {
-  const form = $("composer"), field = $("text");
-  if (sending || (!field.value.trim() && !queued.length)) return;
-  sending = true;
-  form.setAttribute("aria-busy", "true");
-  const text = field.value;
-  try {
-    const parts = isNote() || !queued.length ? [null] : [...queued];
-    for (const [index, file] of parts.entries()) {
-      const values = new FormData();
-      values.set("text", index === 0 ? text : "");
-      values.set("epoch", $("standing").dataset.epoch);
-      if (file) { values.set("file", file, file.name); file.prosaKey ||= pressing(); values.set("key", file.prosaKey); if (file.voice) values.set("voice", "1"); }
-      else { form.dataset.key ||= pressing(); values.set("key", form.dataset.key); }
-      const answer = await post(isNote() ? form.dataset.note : form.action, values);
-      if (!answer.ok) { refuse(await answer.text()); await catchUp(); return; }
-      if (file) { queued.splice(queued.indexOf(file), 1); draw(); }
-      if (index === 0) { field.value = ""; kept = ""; grow(field); delete form.dataset.key; }
-      await catchUp();
-    }
-    toEnd();
-  } catch {
-    refuse(`<p class="problem">${$("lost").textContent}</p>`);
-  } finally {
-    sending = false;
-    form.removeAttribute("aria-busy");
-  }
-}
-
-document.addEventListener("submit", (event) => {
-  if (event.target.id !== "composer") return;
-  event.preventDefault();
-  send();
-});
-document.addEventListener("keydown", (event) => {
-  if (event.target.id !== "text" || event.isComposing) return;
-  if (choosing(event)) return;
-  if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches) {
-    event.preventDefault();
-    send();
-  }
-});
-
-// ── canned replies ──
-
-function canned(field) {
-  const list = $("canned"), asked = /^\/([\p{L}\p{N}_-]*)$/u.exec(field.value);
-  const items = [...list.children];
-  for (const item of items) {
-    item.hidden = !asked || !(item.dataset.shortcut.includes(asked[1]) || item.dataset.text.toLowerCase().includes(asked[1].toLowerCase()));
-    item.removeAttribute("aria-selected");
-  }
-  const shown = items.filter((item) => !item.hidden);
-  list.hidden = !shown.length;
-  shown[0]?.setAttribute("aria-selected", "true");
-}
-
-function insert(item) {
-  const field = $("text");
-  field.value = item.dataset.text;
-  $("canned").hidden = true;
-  grow(field);
-  field.focus();
-  keep(field);
-}
-
-function choosing(event) {
-  const list = $("canned");
-  if (!list || list.hidden) return false;
-  const shown = [...list.children].filter((item) => !item.hidden);
-  const here = shown.findIndex((item) => item.getAttribute("aria-selected") === "true");
-  if (event.key === "Escape") { list.hidden = true; event.stopPropagation(); return true; }
-  if (event.key === "Enter" || event.key === "Tab") { event.preventDefault(); insert(shown[Math.max(0, here)]); return true; }
-  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return false;
-  event.preventDefault();
-  const next = shown[(here + (event.key === "ArrowDown" ? 1 : shown.length - 1)) % shown.length];
-  for (const item of shown) item.toggleAttribute("aria-selected", false);
-  next.setAttribute("aria-selected", "true");
-  next.scrollIntoView({ block: "nearest" });
-  return true;
-}
-document.addEventListener("mousedown", (event) => {
-  const item = event.target.closest?.("#canned li");
-  if (item) { event.preventDefault(); insert(item); }
-});
-
-// ── files ──
-
-function draw() {
-  $("files").replaceChildren(...queued.map((file) => {
-    const chip = document.createElement("button");
-    chip.type = "button";
-    chip.className = "chip";
-    chip.textContent = `${file.name} ×`;
-    chip.addEventListener("click", () => { queued.splice(queued.indexOf(file), 1); draw(); });
-    return chip;
-  }));
-}
-function add(files) { queued.push(...files); draw(); $("text").focus(); }
-document.addEventListener("change", (event) => { if (event.target.id === "file") { add(event.target.files); event.target.value = ""; } });
-document.addEventListener("paste", (event) => { if (event.target.id === "text" && event.clipboardData.files.length) { event.preventDefault(); add(event.clipboardData.files); } });
-document.addEventListener("dragover", (event) => { if (event.target.closest?.(".thread")) event.preventDefault(); });
-document.addEventListener("drop", (event) => { if (event.target.closest?.(".thread") && event.dataTransfer.files.length && $("composer")) { event.preventDefault(); add(event.dataTransfer.files); } });
-
-async function record() {
-  const button = $("record");
-  if (recorder) { recorder.stop(); return; }
-  let stream;
-  try { stream = await navigator.mediaDevices.getUserMedia({ audio: true }); } catch { return; }
-  const pieces = [];
-  recorder = new MediaRecorder(stream);
-  recorder.addEventListener("dataavailable", (event) => pieces.push(event.data));
-  recorder.addEventListener("stop", () => {
-    for (const track of stream.getTracks()) track.stop();
-    const type = recorder.mimeType.split(";")[0];
-    recorder = null;
-    button.setAttribute("aria-pressed", "false");
-    if (!talk.id) return;
-    const file = new File(pieces, `voice.${type.split("/")[1]}`, { type });
-    file.voice = true;
-    add([file]);
-  });
-  recorder.start();
-  button.setAttribute("aria-pressed", "true");
-}
