@@ -6,11 +6,14 @@ import io
 import wave
 from typing import Final
 
-from prosa.errors import ConfigurationError, PermanentError
+from prosa.errors import BadInput, ConfigurationError, PermanentError, TooLarge
 
 _RATE: Final = 48_000  # Ogg Opus counts in it whatever was recorded (RFC 7845, section 4)
 _BITS: Final = 32_000  # a voice needs no more, and WhatsApp shows no play button above 512 KB
 _SAMPLE: Final = 2  # bytes
+_RECORDINGS: Final = "ogg,mov,mp4,m4a,matroska,webm,aac"  # what browsers record; others may name further files to open
+MAX_SECONDS: Final = 900
+"""Of what a person records: its samples are held in memory."""
 
 
 def samples(data: bytes) -> tuple[bytes, int]:
@@ -62,3 +65,30 @@ def voice_note(pcm: bytes, rate: int) -> bytes:
     except (av.FFmpegError, ValueError) as error:
         raise PermanentError("No voice note can be made of what was spoken.\nIt goes out as text.") from error
     return made.getvalue()
+
+
+def recorded(data: bytes) -> bytes:
+    """What a browser recorded (WebM, MP4, Ogg) as a voice note. Blocks for a while: not for an event loop's thread.
+
+    :raises BadInput: it holds no sound.
+    :raises TooLarge: it lasts longer than :data:`MAX_SECONDS`.
+    :raises ConfigurationError: PyAV is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise ConfigurationError("PyAV is not installed.\nRun: pip install 'prosa[audio]'") from error
+    pcm = bytearray()
+    try:
+        with av.open(io.BytesIO(data), options={"format_whitelist": _RECORDINGS}) as source:
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=_RATE)
+            for frame in source.decode(source.streams.audio[0]):
+                for piece in resampler.resample(frame):
+                    pcm += bytes(piece.planes[0])[: piece.samples * _SAMPLE]
+                if len(pcm) > MAX_SECONDS * _RATE * _SAMPLE:
+                    raise TooLarge(f"The recording is longer than {MAX_SECONDS // 60} minutes.\nMake two of it.")
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise BadInput("The recording holds no sound.\nRecord it again.") from error
+    if not pcm:
+        raise BadInput("The recording holds no sound.\nRecord it again.")
+    return voice_note(bytes(pcm), _RATE)

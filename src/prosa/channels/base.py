@@ -20,6 +20,7 @@ from prosa.contracts import (
     Receipt,
     Reply,
     Sent,
+    Template,
     WebhookRequest,
 )
 from prosa.errors import NotAllowed, PermanentError
@@ -68,6 +69,8 @@ class Provider(ABC):
     """True when a customer's phone number is the channel's own word, not the customer's."""
     tracks: ClassVar[bool] = False
     """True when ``OutboundMessage.tracker`` comes back on receipts."""
+    has_templates: ClassVar[bool] = False
+    """True when approved templates may be sent, also outside the window."""
     ok_type: ClassVar[str] = "text/plain"
     ok_body: ClassVar[bytes] = b"OK"
 
@@ -100,6 +103,13 @@ class Provider(ABC):
     def compose(self, reply: Reply) -> Sequence[OutboundMessage]:
         """A reply as bubbles within this channel's limits and marks (``to`` still empty)."""
 
+    def fill(self, template: Template, values: Mapping[str, str]) -> OutboundMessage:
+        """The bubble that sends a template with these values, by the keys of its slots.
+
+        :raises prosa.errors.BadInput: a value is missing or cannot stand where it should.
+        """
+        raise NotAllowed(f"{self.label} has no templates.")
+
     # ── network ──
 
     @abstractmethod
@@ -123,6 +133,14 @@ class Provider(ABC):
         :raises prosa.errors.PermanentError: gone, or refused.
         """
         raise NotAllowed(f"{self.label} carries no files.")
+
+    async def templates(self, client: Client, inbox: InboxConfig) -> Sequence[Template]:
+        """The approved templates that can be sent with :meth:`fill`.
+
+        :raises prosa.errors.TemporaryError: may work later.
+        :raises prosa.errors.PermanentError: refused, or the inbox lacks what it takes.
+        """
+        return ()
 
     async def check(self, client: Client, inbox: InboxConfig) -> Sequence[Finding]:
         """Try the credentials without sending anything."""

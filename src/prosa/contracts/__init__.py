@@ -4,7 +4,7 @@ Channels produce :class:`Parsed` from bytes and turn :class:`OutboundMessage` in
 Conversations hand an :class:`agents <Turn>` a :class:`Turn` and get a :class:`TurnResult`. Nobody needs
 to import a model to take part.
 
-Messages, passages, tools and turns have a file each; all are imported from here.
+Messages, passages, templates, tools and turns have a file each; all are imported from here.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from prosa.contracts.passages import (
     ApprovedAnswer,
     Passage,
 )
+from prosa.contracts.templates import Slot, Template
 from prosa.contracts.tools import (
     IDENTITY_LEVELS,
     Action,
@@ -94,8 +95,10 @@ __all__ = [
     "Risk",
     "Run",
     "Sent",
+    "Slot",
     "Specialist",
     "Takeover",
+    "Template",
     "Tool",
     "ToolContext",
     "ToolOffer",

@@ -6,6 +6,7 @@ because a message that can never arrive must not be typed into the void.
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from prosa.business.people import Membership
 from prosa.channels import base
+from prosa.contracts import OutboundMessage
 from prosa.conversations import ownership
 from prosa.conversations.models import Attachment, Conversation, Message
 from prosa.conversations.ownership import Wish
@@ -78,10 +80,12 @@ def reply(
     reply_to: str = "",
     key: str | None = None,
     known_epoch: int | None = None,
+    leave_with: int | None = None,
 ) -> int:
     """Write to the customer as ``member``, who has the conversation from now on. Returns the message's id.
 
-    With the ``key`` of a message that is there already, nothing is sent again and its id is returned.
+    With the ``key`` of a message that is there already, nothing is sent again and its id is returned. ``leave_with``: the
+    membership whose the conversation stays, for what was written long ago and leaves only now.
 
     :raises BadInput: nothing to say, or more than the channel takes (:class:`TooLarge`).
     :raises WindowClosed: the customer wrote too long ago; a template may be sent instead.
@@ -97,6 +101,8 @@ def reply(
             _("The message has %(count)d characters; %(most)d are allowed.\nSend it in two.")
             % {"count": len(text), "most": most}
         )
+    if enclosure is not None and not enclosure.size:
+        raise BadInput(_("The file is empty.\nChoose another."))
     if enclosure is not None and enclosure.size > MOST_BYTES[enclosure.kind]:
         raise TooLarge(_("The file is larger than this channel takes.\nSend a smaller one, or a link."))
     left = window_left(conversation)
@@ -106,18 +112,11 @@ def reply(
                 "The customer wrote more than 24 hours ago, so only a template may be sent.\nChoose one, or wait until they write."
             )
         )
+    out = OutboundMessage(enclosure.kind if enclosure else "text", text, reply_to=reply_to)
     with transaction.atomic():
-        # The lock that taking over holds too, so that two presses of one button meet here.
-        Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
-        if key and (before := Message.objects.filter(conversation=conversation, key=key).first()) is not None:
-            return before.pk
-        if conversation.contact.blocked_at is not None:
-            raise NotAllowed(_("This contact is blocked.\nUnblock them to write."))
-        ownership.act(
-            conversation.pk,
-            Wish(Move.REPLY, f"user:{member.user_id}", assignee=member.pk, known_epoch=known_epoch),
-        )
-        message_id = _keep(conversation, member, enclosure.kind if enclosure else "text", text, reply_to, key)
+        message_id, before = _put(conversation, member, out, key, known_epoch, leave_with)
+        if before:
+            return message_id
         if enclosure is not None:
             attachment = Attachment(
                 message_id=message_id,
@@ -133,16 +132,57 @@ def reply(
     return message_id
 
 
-def _keep(conversation: Conversation, member: Membership, kind: str, text: str, reply_to: str, key: str | None) -> int:
+def send_template(
+    conversation: Conversation,
+    member: Membership,
+    template: OutboundMessage,
+    *,
+    key: str | None = None,
+    known_epoch: int | None = None,
+) -> int:
+    """Send a filled-in template (see ``Provider.fill``), for which there is no window. Returns the message's id.
+
+    :raises NotAllowed: as for :func:`reply`; also when the contact asked not to be written to.
+    """
+    if conversation.contact.opted_out_at is not None:
+        raise NotAllowed(_("This customer asked to receive no more messages.\nWait until they write."))
+    with transaction.atomic():
+        message_id, _before = _put(conversation, member, template, key, known_epoch, None)
+    return message_id
+
+
+def _put(
+    conversation: Conversation,
+    member: Membership,
+    message: OutboundMessage,
+    key: str | None,
+    known_epoch: int | None,
+    leave_with: int | None,
+) -> tuple[int, bool]:
+    """The id of the message, and whether it was there before. Call it in a transaction."""
+    # The lock that taking over holds too, so that two presses of one button meet here.
+    Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
+    if key and (before := Message.objects.filter(conversation=conversation, key=key).first()) is not None:
+        return before.pk, True
+    if conversation.contact.blocked_at is not None:
+        raise NotAllowed(_("This contact is blocked.\nUnblock them to write."))
+    ownership.act(
+        conversation.pk,
+        Wish(Move.REPLY, f"user:{member.user_id}", assignee=leave_with or member.pk, known_epoch=known_epoch),
+    )
+    return _keep(conversation, member, message, key), False
+
+
+def _keep(conversation: Conversation, member: Membership, message: OutboundMessage, key: str | None) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             ownership.queries.person_message.decode(),
             {
                 "conversation_id": conversation.pk,
-                "kind": kind,
-                "text": text,
-                "payload": None,
-                "reply_to": reply_to,
+                "kind": message.kind,
+                "text": message.text,
+                "payload": json.dumps(message.payload) if message.payload else None,
+                "reply_to": message.reply_to,
                 "sender": member.pk,
                 "key": key,
             },

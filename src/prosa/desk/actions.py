@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from prosa import realtime
 from prosa.business.people import Membership, Role, Team
+from prosa.contracts import OutboundMessage
 from prosa.conversations import ownership, replying
 from prosa.conversations.models import Conversation, Label
 from prosa.conversations.ownership import NOBODY, Wish
@@ -158,3 +159,16 @@ def block(seat: Seat, conversation: Conversation, *, on: bool) -> None:
         contact.save(update_fields=["blocked_at"])
         conversation.events.create(business=seat.business, kind="blocked" if on else "unblocked", actor=seat.actor)
         realtime.publish("conversation", conversation.pk)
+
+
+def send_template(
+    seat: Seat,
+    conversation: Conversation,
+    template: OutboundMessage,
+    *,
+    key: str | None = None,
+    known_epoch: int | None = None,
+) -> int:
+    """Send an approved template; see :func:`replying.send_template`. What was begun to be written stays."""
+    _as(seat)
+    return replying.send_template(conversation, seat.member, template, key=key, known_epoch=known_epoch)

@@ -32,9 +32,12 @@ class Entry:
 ENTRIES = (
     Entry("account", gettext_noop("My account")),
     Entry("two-step", gettext_noop("Two-step sign-in")),
+    Entry("notifications", gettext_noop("Notifications"), Role.AGENT),
+    Entry("canned", gettext_noop("Canned replies"), Role.AGENT),
     Entry("members", gettext_noop("People"), Role.ADMIN),
     Entry("teams", gettext_noop("Teams"), Role.ADMIN),
     Entry("labels", gettext_noop("Labels"), Role.ADMIN),
+    Entry("outlets", gettext_noop("Slack and webhooks"), Role.ADMIN),
     Entry("audit", gettext_noop("Audit log"), Role.ADMIN),
 )
 

@@ -112,7 +112,8 @@ def older(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
         raise Http404
     found = seat.conversation(conversation_id)
     stretch = bubbles.newest(found, int(before[:18]))
-    return render(request, "desk/stretch.html", _zone(seat) | {"conversation": found, "stretch": stretch, "seat": seat, "may_write": seat.may(Role.AGENT)})
+    shown = {"conversation": found, "stretch": stretch, "seat": seat, "may_write": seat.may(Role.AGENT)}
+    return render(request, "desk/stretch.html", _zone(seat) | shown)
 
 
 @require_GET

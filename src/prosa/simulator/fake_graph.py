@@ -13,7 +13,7 @@ from typing import Final
 
 from prosa.contracts import Json
 from prosa.errors import BadInput
-from prosa.simulator import postman
+from prosa.simulator import graph_templates, postman
 from prosa.simulator.graph_messages import DOCUMENT_BYTES, MEDIA, GraphError, read, recipient
 from prosa.simulator.mischief import Plan
 from prosa.simulator.wire import HANG_UP, Request, Response, json_response, multipart
@@ -55,6 +55,8 @@ async def _handle(world: World, request: Request) -> Response:
             if request.method != "GET"
             else {"data": [{"whatsapp_business_api_data": {"name": "Prosa", "id": "1"}}]}
         )
+    if node == line.account and edge == "message_templates" and request.method == "GET":
+        return json_response(graph_templates.listed(request.params(), f"{request.origin}{request.path}"))
     if node in world.files and not edge:
         return _media(world, request, node)
     owner = await world.line(kind="whatsapp_cloud", token=token, key=node)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from prosa.contracts import Json
-from prosa.simulator import postman
+from prosa.simulator import graph_templates, postman
 from prosa.simulator.world import MEGABYTE, Bubble, File, new_number, new_wamid
 
 USER_ID: Final = re.compile(r"[A-Z]{2}(\.ENT)?\.[A-Za-z0-9]{1,128}")
@@ -228,6 +228,10 @@ def _template(draft: Draft) -> Bubble:
     if not isinstance(content.get("language"), dict) or not content["language"].get("code"):
         raise GraphError(131008, "(#131008) Required parameter is missing", "template.language.code is required.")
     components = [each for each in content.get("components", []) if isinstance(each, dict)]
+    if (template := graph_templates.known(name, str(content["language"]["code"]))) is not None:
+        if why := graph_templates.refused(template, components):
+            raise GraphError(132000, "(#132000) Number of parameters does not match the expected number of params", why)
+        return Bubble(new_wamid(), "business", "template", graph_templates.shown(template, components))
     words = [
         str(value.get("text", ""))
         for each in components

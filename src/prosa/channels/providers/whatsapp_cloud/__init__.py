@@ -10,25 +10,30 @@ from prosa.channels import signatures
 from prosa.channels.base import Credential, Provider
 from prosa.channels.base import gettext_noop as _
 from prosa.channels.meta import Graph
-from prosa.channels.providers.whatsapp_cloud import body, webhook
+from prosa.channels.providers.whatsapp_cloud import body, templates, webhook
 from prosa.channels.wire import mapping, mappings, string
 from prosa.contracts import (
     Attachment,
     Finding,
     Identity,
     InboxConfig,
+    Json,
     Media,
     OutboundMessage,
     Parsed,
     Reply,
     Sent,
+    Template,
     WebhookRequest,
 )
-from prosa.errors import ProsaError, UnknownOutcome
+from prosa.errors import NotAllowed, ProsaError, UnknownOutcome
 from prosa.http import Client
 from prosa.phones import canonical
 
 log = logging.getLogger(__name__)
+
+TEMPLATE_PAGES = 20
+"""Of a hundred templates each; an account may have 6,000, and nobody chooses among more than this."""
 
 
 class WhatsAppCloud(Provider):
@@ -52,6 +57,7 @@ class WhatsAppCloud(Provider):
     proves_number = True
     tracks = True
     voice_notes = True
+    has_templates = True
 
     def claims(self, request: WebhookRequest) -> bool:
         """Signed by Meta, or its handshake."""
@@ -93,6 +99,30 @@ class WhatsAppCloud(Provider):
                 "Meta took the message and gave it no id.\nWhether it was sent will show in its receipt."
             )
         return Sent(provider_id, identities=_proven(answer))
+
+    async def templates(self, client: Client, inbox: InboxConfig) -> Sequence[Template]:
+        """The account's approved ones; needs its id (``waba_id``) and the permission whatsapp_business_management."""
+        account = inbox.credentials.get("waba_id", "")
+        if not account:
+            raise NotAllowed(
+                "The inbox has no WhatsApp Business account ID.\nAn administrator enters it in the inbox's credentials."
+            )
+        graph, rows, after = Graph(client, inbox), list[Json](), ""
+        for _page in range(TEMPLATE_PAGES):
+            more = {"after": after} if after else {}
+            answer = await graph.get(
+                f"{account}/message_templates", fields=templates.FIELDS, status="APPROVED", limit="100", **more
+            )
+            rows += mappings(answer.get("data"))
+            paging = mapping(answer.get("paging"))
+            after = string(mapping(paging.get("cursors")).get("after")) if paging.get("next") else ""
+            if not after:
+                break
+        return templates.read(rows)
+
+    def fill(self, template: Template, values: Mapping[str, str]) -> OutboundMessage:
+        """As a body of type ``template``."""
+        return templates.fill(template, values)
 
     async def show_typing(
         self, client: Client, inbox: InboxConfig, to: Sequence[Identity], last_message_id: str
