@@ -14,6 +14,8 @@ def form(business):
         "name": business.name, "slug": business.slug, "locale": "pt-br", "timezone": "America/Sao_Paulo", "active": "on", "model": "",
         "fallback_models": "", "request_deadline_s": 30, "turn_deadline_s": 60, "history_tokens": 6000, "quiet_ms": 1500, "max_quiet_ms": 6000,
         "reopen_hours": 24, "max_age_hours": 12, "wait_notice_minutes": 30, "voice_replies": "never", "session_length": 30, "session_unit": "days",
+        "failures_before_handoff": 3, "take_minutes": 5, "handback_minutes": 0,
+        "holidays-TOTAL_FORMS": 0, "holidays-INITIAL_FORMS": 0,
     }  # fmt: skip
 
 
@@ -68,3 +70,40 @@ def test_the_names_of_providers_are_those_the_agents_make():
 def test_a_business_with_conversations_cannot_be_deleted(admin_client, conversation):
     address = reverse("admin:prosa_business_business_delete", args=[conversation.business_id])
     assert admin_client.post(address, {"post": "yes"}).status_code == 403
+
+
+def test_its_hours_are_a_line_a_day(admin_client, business):
+    address = reverse("admin:prosa_business_business_change", args=[business.pk])
+    values = form(business) | {
+        "hours_mon": "9h-12, 13:00 às 18", "hours_sat": "22:00-02:00", "holidays-TOTAL_FORMS": 2, "holidays-0-day": "2026-12-25", "holidays-0-name": "Natal",
+        "holidays-1-day": "2026-12-24", "holidays-1-hours": "9-13", "handoff_words": "gerente", "tell_handback": "on",
+    }  # fmt: skip
+    answer = admin_client.post(address, values)
+    assert answer.status_code == 302, answer.context["errors"]
+    business.refresh_from_db()
+    assert business.hours == {"mon": "09:00-12:00, 13:00-18:00", "sat": "22:00-02:00"}
+    assert [(str(each), each.hours) for each in business.holidays.all()] == [
+        ("2026-12-24", "09:00-13:00"),
+        ("2026-12-25 Natal", ""),
+    ]
+    assert (business.handoff_words, business.tell_handback) == ("gerente", True)
+    page = admin_client.get(address).content.decode()
+    assert 'value="09:00-12:00, 13:00-18:00"' in page
+    # What is emptied is closed; without any line it is always open.
+    admin_client.post(address, form(business))
+    business.refresh_from_db()
+    assert business.hours == {}
+
+
+@pytest.mark.parametrize("wrong", ["de manhã", "9-25", "09:00-12:00, 11:00-13:00", "9-9", "-"])
+def test_hours_that_cannot_be_read_are_shown(admin_client, business, wrong):
+    address = reverse("admin:prosa_business_business_change", args=[business.pk])
+    values = form(business) | {
+        "hours_tue": wrong, "holidays-TOTAL_FORMS": 1, "holidays-0-day": "2026-12-24", "holidays-0-hours": wrong,
+    }  # fmt: skip
+    answer = admin_client.post(address, values)
+    assert set(answer.context["adminform"].form.errors) == {"hours_tue"}
+    assert wrong in answer.context["adminform"].form.errors["hours_tue"][0]
+    assert set(answer.context["inline_admin_formsets"][0].formset.errors[0]) == {"hours"}
+    business.refresh_from_db()
+    assert business.hours == {}

@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from prosa import conf
+from prosa.business import hours, opening
 from prosa.business.editing import GuidelineAdmin, state
 from prosa.business.models import Business, Guideline
 from prosa.business.pages import register
@@ -33,11 +34,25 @@ def _in_database(zone: str) -> bool:
 
 
 class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
-    """A business, with a time zone that exists."""
+    """A business, with a time zone that exists and hours that can be read."""
+
+    hours_mon = opening.HoursField(0)
+    hours_tue = opening.HoursField(1)
+    hours_wed = opening.HoursField(2)
+    hours_thu = opening.HoursField(3)
+    hours_fri = opening.HoursField(4)
+    hours_sat = opening.HoursField(5)
+    hours_sun = opening.HoursField(6)
 
     class Meta:
         model = Business
         fields = "__all__"  # noqa: DJ007 -- the admin's fieldsets choose
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for day, name in zip(hours.DAYS, opening.FIELDS, strict=True):
+            if name in self.fields:
+                self.fields[name].initial = (self.instance.hours or {}).get(day, "")
 
     def clean_timezone(self) -> str:
         """An IANA name that Python and the database know: days are counted in both."""
@@ -76,6 +91,7 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
     readonly_fields = ("shown_guidelines",)
+    inlines = (opening.HolidayInline,)
     warn_unsaved_form = True
     fieldsets = (
         (None, {"fields": (("name", "slug"), ("locale", "timezone"), "active", "shown_guidelines")}),
@@ -98,6 +114,27 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             _("Timing"),
             {
                 "fields": (("quiet_ms", "max_quiet_ms"), ("reopen_hours", "max_age_hours"), "wait_notice_minutes"),
+                "classes": ("collapse",),
+            },
+        ),
+        (
+            _("Opening hours"),
+            {
+                "fields": opening.FIELDS,
+                "classes": ("collapse",),
+                "description": _(
+                    "When people are there to answer. Outside of them customers are told when somebody is there again; the assistant always answers. Without any hours: always open. Days that differ are at the bottom of the page."
+                ),
+            },
+        ),
+        (
+            _("Handing over to people"),
+            {
+                "fields": (
+                    ("handoff_words", "handoff_text"),
+                    ("failures_before_handoff", "take_minutes"),
+                    ("handback_minutes", "tell_handback"),
+                ),
                 "classes": ("collapse",),
             },
         ),
@@ -136,6 +173,7 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         )
 
     def save_model(self, request: HttpRequest, obj: Business, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
-        """A business has guidelines from the first moment, if only an empty page."""
+        """A business has guidelines from the first moment, if only an empty page; and the hours its form holds."""
+        obj.hours = opening.week(form.cleaned_data)
         super().save_model(request, obj, form, change)
         Guideline.objects.get_or_create(business=obj, defaults={"updated_by_id": request.user.pk})
