@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from prosa.business.people import Membership
 from prosa.conversations import thread
@@ -17,6 +17,10 @@ from prosa.desk.models import Note
 from prosa.desk.queues import name_of
 
 PAGE = 60
+RECENT = 300
+"""How many messages back a tick may still change under the eyes of whoever has the conversation open."""
+SLACK = timedelta(seconds=3)
+"""How long a transaction may take: what it wrote bears the time it began at."""
 INVISIBLE = ("reaction",)
 QUIET_EVENTS = frozenset({"delivery_failed", "delivery_unconfirmed", "person_replied", "remembered"})
 """What the bubbles show already."""
@@ -55,8 +59,14 @@ class Bubble:
     @property
     def bare(self) -> bool:
         """Is it nothing but a picture?"""
-        return bool(self.attachments) and not self.text and all(each.kind in ("image", "sticker", "video") for each in self.attachments)
+        return (
+            bool(self.attachments)
+            and not self.text
+            and all(each.kind in ("image", "sticker", "video") for each in self.attachments)
+        )
+
     quotable: bool = False
+    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +98,25 @@ def newest(conversation: Conversation, before: int = 0, most: int = PAGE) -> Str
     )
 
 
-def since(conversation: Conversation, last: int, at: datetime | None, most: int = 200) -> Stretch:
-    """What came after message ``last``, and every message of before whose state changed since ``at``."""
+def since(
+    conversation: Conversation, last: int, at: datetime | None, unfinished: Iterable[int] = (), most: int = 200
+) -> Stretch:
+    """What came after message ``last``, and what changed of the messages of before since ``at``.
+
+    ``unfinished``: ids of those whose files were not there yet, or not written down; they are drawn again.
+    """
     rows = list(_messages(conversation).filter(pk__gt=last).order_by("id")[:most])
-    changed: list[Message] = []
+    again = Q(pk__in=list(unfinished)[:most])
     if at is not None:
-        changed = list(_messages(conversation).filter(pk__lte=last, status_at__gte=at).order_by("-id")[:50])[::-1]
-    found = _draw(conversation, [*changed, *rows], at, None)
+        at -= SLACK
+        recent = conversation.messages.filter(pk__lte=last).order_by("-id").values("pk")[:RECENT]
+        again |= Q(
+            pk__in=list(conversation.messages.filter(pk__in=recent, status_at__gte=at).values_list("pk", flat=True))
+        )
+    if reacted := [each.reply_to for each in rows if each.kind == "reaction" and each.reply_to]:
+        again |= Q(inbox_id=conversation.inbox_id, provider_id__in=reacted)
+    before = list(_messages(conversation).filter(again, pk__lte=last).order_by("id")[:most])
+    found = _draw(conversation, [*before, *rows], at, None)
     return Stretch(found, 0, rows[-1].pk if rows else last)
 
 
@@ -114,7 +136,7 @@ def _draw(
     happened = list(events.order_by("-id")[: 2 * PAGE])
     people = thread.people(happened)
     quotes = _quotes(conversation, messages)
-    reactions = _reactions(messages)
+    reactions = _reactions(conversation, messages)
     drawn = [_bubble(each, quotes, reactions) for each in messages if each.kind not in INVISIBLE]
     drawn += [Bubble(f"e{each.pk}", "event", each.created_at, text=thread.in_words(each, people)) for each in happened]
     drawn += [
@@ -145,11 +167,12 @@ def _bubble(message: Message, quotes: dict[str, Quote], reactions: dict[str, lis
         error=message.error or message.error_code if message.status in ("failed", "unconfirmed") else "",
         message_id=message.pk,
         turn_id=message.turn_id if message.direction == "out" else None,
-        attachments=list(message.attachments.all()),
+        attachments=(files := list(message.attachments.all())),
         reactions=reactions.get(message.provider_id or "", []),
         options=options,
         quote=quotes.get(message.reply_to) if message.reply_to else None,
         quotable=bool(message.provider_id),
+        unfinished=any("waiting" in (each.status, each.hearing) for each in files),
     )
 
 
@@ -164,10 +187,13 @@ def _quotes(conversation: Conversation, messages: Iterable[Message]) -> dict[str
     }
 
 
-def _reactions(messages: Iterable[Message]) -> dict[str, list[str]]:
+def _reactions(conversation: Conversation, messages: Iterable[Message]) -> dict[str, list[str]]:
     """The last reaction of each side to a message; an empty one takes it back."""
+    known = {each.provider_id: each.pk for each in messages if each.provider_id}
+    if not known:
+        return {}
+    rows = conversation.messages.filter(kind="reaction", pk__gt=min(known.values()), reply_to__in=known).order_by("id")
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for each in messages:
-        if each.kind == "reaction" and each.reply_to:
-            found[each.reply_to][each.author] = each.text
+    for reply_to, author, text in rows.values_list("reply_to", "author", "text"):
+        found[reply_to][author] = text
     return {provider_id: [text for text in by.values() if text] for provider_id, by in found.items()}

@@ -129,7 +129,8 @@ def since(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
         at = None
     if at is not None and timezone.is_naive(at):
         at = None
-    stretch = bubbles.since(found, int(last[:18]) if last.isdecimal() else 0, at)
+    unfinished = [int(each[:18]) for each in request.GET.get("unfinished", "").split(",") if each.isdecimal()]
+    stretch = bubbles.since(found, int(last[:18]) if last.isdecimal() else 0, at, unfinished)
     place = _read(seat, found)
     return render(request, "desk/since.html", _context(seat, found) | {"stretch": stretch, "place": place})
 

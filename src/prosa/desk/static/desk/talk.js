@@ -127,7 +127,8 @@ export async function catchUp() {
   busy = true;
   const id = talk.id;
   try {
-    const answer = await fetch(`/agent/c/${id}/since?after=${last}&at=${encodeURIComponent(at)}`, { headers: { "HX-Request": "true" } });
+    const unfinished = [...bubbles().querySelectorAll("[data-unfinished]")].map((each) => each.dataset.message).join(",");
+    const answer = await fetch(`/agent/c/${id}/since?after=${last}&at=${encodeURIComponent(at)}&unfinished=${unfinished}`, { headers: { "HX-Request": "true" } });
     if (answer.status === 401) return ended();
     if (!answer.ok || id !== talk.id) return;
     const holder = document.createElement("template");
