@@ -55,6 +55,9 @@ class Bubble:
     reactions: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
     quote: Quote | None = None
+    quotable: bool = False
+    """Does the provider know it, so that an answer can point at it?"""
+    unfinished: bool = False
 
     @property
     def bare(self) -> bool:
@@ -64,9 +67,6 @@ class Bubble:
             and not self.text
             and all(each.kind in ("image", "sticker", "video") for each in self.attachments)
         )
-
-    quotable: bool = False
-    unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
