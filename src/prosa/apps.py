@@ -12,6 +12,9 @@ from django.db import connection
 APPS = (
     "procrastinate.contrib.django",
     "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "prosa",
     "prosa.business",
     "prosa.costs",

@@ -19,6 +19,7 @@ def test_what_this_issue_needs_is_there():
     assert {model.__name__ for model in PROSA} == {
         "Business", "Contact", "Inbox", "ApiKey", "ApprovedAnswer", "Conversation", "Message", "Dispatch", "WebhookEvent",
         "Guideline", "Specialist", "Budget", "ModelPrice", "ModelQuota", "Source", "Document", "Gap", "Suggestion", "Execution",
+        "Membership", "Team",
     }  # fmt: skip
 
 

@@ -22,9 +22,10 @@ from prosa.business import hours, opening
 from prosa.business.editing import GuidelineAdmin, state
 from prosa.business.models import Business, Guideline
 from prosa.business.pages import register
+from prosa.business.people_pages import MembershipAdmin, TeamAdmin
 from prosa.business.specialists import SpecialistAdmin
 
-__all__ = ["BusinessAdmin", "GuidelineAdmin", "SpecialistAdmin"]
+__all__ = ["BusinessAdmin", "GuidelineAdmin", "MembershipAdmin", "SpecialistAdmin", "TeamAdmin"]
 
 
 def _in_database(zone: str) -> bool:

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from prosa import conf
 from prosa.business.models import Business, Guideline
+from prosa.business.people import Membership, Role
 from prosa.channels import base
 from prosa.channels.models import Inbox
 from prosa.cli.boot import EVERYWHERE, hosted
@@ -74,6 +75,7 @@ def _furnish(*, demo: bool) -> Made:
     made = Made()
     if not hosted():
         made.admin, made.password = _administrator(settings)
+        _owner(made.admin)
     # A host project's address is known only to itself, until PROSA_PUBLIC_URL tells.
     if settings.public_url or not hosted():
         made.webhooks = [
@@ -163,3 +165,12 @@ def _administrator(settings: conf.Settings) -> tuple[str, str]:
     password = given or secrets.token_urlsafe(12)
     users.create_superuser(username=name, email=settings.admin_email, password=password)
     return name, "" if given else password
+
+
+def _owner(name: str) -> None:
+    """The administrator owns the first business. Where they are known already, as whatever, or were removed, nothing changes."""
+    users = get_user_model()
+    user = users._default_manager.get_by_natural_key(name)  # noqa: SLF001  as above
+    business = Business.objects.order_by("id").first()
+    if business is not None:
+        Membership.objects.get_or_create(business=business, user=user, defaults={"role": Role.OWNER, "capacity": 0})

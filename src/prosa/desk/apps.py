@@ -13,3 +13,8 @@ class DeskConfig(AppConfig):
     label = "prosa_desk"
     verbose_name = _("Desk")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from prosa.desk import sessions
+
+        sessions.listen()

@@ -11,6 +11,8 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
@@ -28,17 +30,35 @@ class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold is unty
 
 
 def locked_out(request: HttpRequest, _response: HttpResponse | None = None, _credentials: Any = None) -> HttpResponse:
-    """What django-axes shows after too many wrong passwords: 429, in the look of the sign-in page."""
+    """What django-axes shows after too many wrong passwords: 429, in the look of the sign-in page, the desk's or the admin's."""
     pause = get_cool_off(request)
     seconds = int(pause.total_seconds()) if pause else 0
-    context = {**admin.site.each_context(request), "title": _("Sign-in is paused"), "minutes": -(-seconds // 60)}
-    response = render(request, "prosa/locked_out.html", context, status=429)
+    minutes = -(-seconds // 60)
+    if request.path_info.startswith("/agent/"):
+        response = render(request, "desk/locked.html", {"minutes": minutes}, status=429)
+    else:
+        context = {**admin.site.each_context(request), "title": _("Sign-in is paused"), "minutes": minutes}
+        response = render(request, "prosa/locked_out.html", context, status=429)
     if seconds:
         response.headers["Retry-After"] = str(seconds)
     return response
 
 
-for model, its_admin in ((User, StaffAdmin), (Group, RoleAdmin)):
+class SecondStepAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
+    """Whose phone is asked for a code. Deleting a row helps somebody who lost phone and recovery codes; secrets are not shown."""
+
+    list_display = ("user", "confirmed", "created_at", "last_used_at")
+    fields = readonly_fields = ("user", "confirmed", "created_at", "last_used_at")
+    search_fields = (f"user__{User.USERNAME_FIELD}",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """People set it up themselves."""
+        return False
+
+
+if admin.site.is_registered(StaticDevice):
+    admin.site.unregister(StaticDevice)
+for model, its_admin in ((User, StaffAdmin), (Group, RoleAdmin), (TOTPDevice, SecondStepAdmin)):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
     admin.site.register(model, its_admin)

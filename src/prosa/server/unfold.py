@@ -100,6 +100,14 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": _("People"),
+                "separator": True,
+                "items": [
+                    _item(_("Members"), "badge", "prosa_business.membership"),
+                    _item(_("Teams"), "diversity_3", "prosa_business.team"),
+                ],
+            },
+            {
                 "title": _("Knowledge"),
                 "separator": True,
                 "items": [
