@@ -264,7 +264,7 @@ class Settings(BaseSettings):
     email_url: SecretStr = Field(
         SecretStr(""),
         validation_alias=_env("PROSA_EMAIL_URL"),
-        description="Sends e-mail (codes): smtp://user:password@host:587 (STARTTLS) or smtps://…:465; empty = none is sent.",
+        description="Sends e-mail (codes, invitations, notifications): smtp://user:password@host:587 (STARTTLS) or smtps://…:465; empty = none is sent.",
     )
     email_from: str = Field(
         "", validation_alias=_env("PROSA_EMAIL_FROM"), description="Sender of e-mail, e.g. Loja <oi@example.com>."

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import socket
 import threading
 import time as clock
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import time, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -403,6 +405,40 @@ def test_a_signed_webhook_can_be_verified(business: Business, receiver: Receiver
         assert "s3cret" not in cursor.fetchone()[0]
 
 
+def test_the_receiver_of_the_guide_takes_what_is_signed_and_nothing_else(
+    business: Business, talk: Talk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    guide = (Path(__file__).parents[2] / "docs/howto/notifications.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert code is not None
+    made: dict[str, Any] = {"__name__": "guide"}
+    exec(code[1], made)  # noqa: S102  what the guide says is run
+    made["Receiver"].log_message = lambda *_: None
+    server = made["HTTPServer"](("127.0.0.1", 0), made["Receiver"])
+    running = threading.Thread(target=server.serve_forever)
+    running.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(webhooks, "Client", partial(http.Client, allow=[url]))
+    monkeypatch.setattr(webhooks, "check", lambda _url: None)
+    try:
+        outlet = Outlet.objects.create(business=business, way=Way.WEBHOOK, address={"url": url, "secret": "another"})
+        wait_for_people(talk(state=State.BOT))
+        with pytest.raises(webhooks.Trouble, match="401"):
+            notices.try_out(outlet)
+        outlet.address = {"url": url, "secret": made["SECRET"].decode()}
+        outlet.save()
+        later()
+        pass_on()
+        Notice.objects.update(status="waiting")
+        later(10_000)
+        pass_on()  # a second time, as after a worker's death
+    finally:
+        server.shutdown()
+        running.join()
+        server.server_close()
+    assert capsys.readouterr().out.count("Ana ") == 1
+
+
 def test_slack_gets_blocks_it_takes_and_no_mentions(business: Business, receiver: Receiver, talk: Talk):
     hook(business, receiver, Way.SLACK, "slack/T1/B1/x")
     for number in range(60):
@@ -463,7 +499,7 @@ def test_a_receiver_that_fails_is_asked_again_and_the_reason_is_kept(
 def test_it_is_given_up_after_more_than_an_hour(business: Business, receiver: Receiver, talk: Talk):
     hook(business, receiver, path="signed?status=503")
     wait_for_people(talk(state=State.BOT))
-    for _ in notices.RESTS_S:
+    for _ in range(len(notices.RESTS_S) + 1):
         assert statuses() == ["waiting"]
         later(3700)
         assert pass_on() == 1

@@ -149,7 +149,7 @@ def tell(outlet_id: int) -> None:
 
 def _failed(outlet: Outlet, trouble: Trouble, told: list[int], rest: float) -> None:
     now = timezone.now()
-    over = trouble.lasting or outlet.attempts + 1 >= len(RESTS_S)
+    over = trouble.lasting or outlet.attempts >= len(RESTS_S)
     with transaction.atomic():
         if over:
             Notice.objects.filter(pk__in=told).update(status="failed", told_at=now)

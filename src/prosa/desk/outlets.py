@@ -101,7 +101,8 @@ class Theirs(Events):
         if self.instance.way == Way.WEBHOOK:
             kept.setdefault("secret", secrets.token_urlsafe(32))
         self.instance.address = kept
-        return super().save(commit)
+        saved: Outlet = super().save(commit)
+        return saved
 
 
 # ── one's own ──
