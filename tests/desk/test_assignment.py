@@ -19,7 +19,7 @@ from prosa.conversations.models import Conversation, Dispatch, Event, Lane, Mess
 from prosa.conversations.ownership import Wish
 from prosa.conversations.states import Move
 from prosa.conversations.words import words
-from prosa.desk import assignment, clocks
+from prosa.desk import assignment, clocks, stream
 
 Talk = Callable[..., Conversation]
 
@@ -385,3 +385,15 @@ def test_the_round_and_the_clock_are_chores():
 
     names = {name for name, _id in app.periodic_registry.periodic_tasks}
     assert {"prosa.desk.assignment.go_round", "prosa.desk.clocks.tick"} <= names
+
+
+def test_when_somebody_comes_what_waits_is_given_out(business: Business, bia: Membership, talk: Talk):
+    conversation = handed_off(talk)
+    assert stream.seen([bia.pk]) == {bia.pk}
+    job = ProcrastinateJob.objects.get(task_name="prosa.desk.assignment.drain")
+    assert job.args == {"business_id": business.pk}
+    job.delete()
+    assignment.drain(business.pk)
+    assert of(conversation).assignee == bia
+    stream.seen([bia.pk])  # still there: nothing to do
+    assert not ProcrastinateJob.objects.filter(task_name="prosa.desk.assignment.drain").exists()

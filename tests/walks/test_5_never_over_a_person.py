@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
 from hypothesis import HealthCheck, settings
@@ -15,13 +16,14 @@ from tests.walks.house import Gate, House, elsewhere, says
 from tests.walks.payloads import echo, said
 
 from prosa.business.models import Business
+from prosa.business.people import Membership, Team
 from prosa.channels.models import Inbox
-from prosa.contacts.models import Contact
+from prosa.contacts.models import Contact, Identity
 from prosa.contracts import Handoff, Turn
 from prosa.conversations import ownership
 from prosa.conversations.models import Conversation, State
-from prosa.conversations.ownership import Wish
-from prosa.conversations.states import TABLE, Move
+from prosa.conversations.ownership import NOBODY, Wish
+from prosa.conversations.states import FREES, TABLE, Move
 from prosa.errors import NotAllowed
 
 
@@ -50,6 +52,45 @@ async def test_a_person_takes_over_while_the_model_thinks(house: House):
     assert house.one("select draft from prosa_conversations_turn") == "eco: oi"
     assert house.state() == State.AGENT_ACTIVE
     assert house.pending() == 1
+
+
+async def test_assigned_while_the_model_thinks_the_draft_becomes_a_suggestion(house: House):
+    gate = await _thinking(house)
+    await elsewhere(lambda: ownership.act(house.conversation(), Wish(Move.ASSIGN, "user:1")))
+    gate.open.set()
+    await house.until(lambda: house.outcomes() == ["withheld"])
+    await house.quiet()
+    assert "eco: oi" not in house.carrier.texts()
+    assert house.one("select draft from prosa_conversations_turn where outcome = 'withheld'") == "eco: oi"
+    assert house.state() == State.AWAITING_AGENT
+    assert house.pending() == 1
+    # Given back, the question is answered anew.
+    house.mind.answer = house.mind.echo
+    await elsewhere(ownership.give_back, house.conversation(), "user:1")
+    await house.until(lambda: house.carrier.texts()[-1:] == ["eco: oi"])
+    await house.quiet()
+    assert house.pending() == 0
+
+
+async def test_the_rota_names_somebody_and_what_was_said_still_leaves(house: House):
+    """Also between finish and send: for the bot nothing changes."""
+    gate = Gate()
+    house.carrier.next.append(gate.wait)
+
+    async def two(_turn: Turn) -> Any:
+        return says("um", "dois", handoff=Handoff("asked"))
+
+    house.mind.answer = two
+    await house.work()
+    await house.post(said("oi", "1"))
+    await gate.reached.wait()
+    wish = Wish(Move.ASSIGN, "system", quiet=True)
+    await elsewhere(lambda: ownership.act(house.conversation(), wish))
+    gate.open.set()
+    await house.until(lambda: len(house.carrier.sent) == 2)
+    await house.quiet()
+    assert [status for _text, status in house.sends()] == ["sent", "sent"]
+    assert house.state() == State.AWAITING_AGENT
 
 
 async def test_the_owner_writes_from_their_phone_while_the_model_thinks(house: House):
@@ -171,11 +212,13 @@ async def test_resolved_is_reopened_by_the_next_message_and_anew_after_a_day(hou
 
 # ── the table ──
 
-WAYS = {Move.TAKE: ownership.take, Move.GIVE_BACK: ownership.give_back, Move.RESOLVE: ownership.resolve}
+WHO = st.sampled_from([None, 0, 1, 2])
+"""For a move: leave it, take it away, or one of two."""
 
 
 class Ownership(RuleBasedStateMachine):
-    """Any order of moves follows the table, and the epoch grows with each."""
+    """Any order of moves follows the table; each is one line on the timeline, and the epoch grows whenever the bot's part
+    changes. What is the bot's is nobody else's: no assignee, no team, no snooze."""
 
     @initialize()
     def begin(self) -> None:
@@ -183,27 +226,102 @@ class Ownership(RuleBasedStateMachine):
         Contact.objects.all().delete()
         inbox = Inbox.objects.get(slug="loja")
         contact = Contact.objects.create(business=inbox.business, name="Ana")
+        Identity.objects.create(business=inbox.business, contact=contact, key="phone:5511900000001")
+        self.people = {0: None} | {number: _member(inbox.business, number).pk for number in (1, 2)}
+        self.teams = {0: None} | {number: _team(inbox.business, number).pk for number in (1, 2)}
         self.conversation = Conversation.objects.create(business=inbox.business, inbox=inbox, contact=contact)
         self.conversation.refresh_from_db()
         self.state, self.epoch = State.BOT, self.conversation.epoch
+        self.assignee: int | None = None
+        self.team: int | None = None
+        self.asleep, self.lines = False, 0
 
-    @rule(move=st.sampled_from(sorted(Move)))
-    def go(self, move: Move) -> None:
+    @rule(move=st.sampled_from(sorted(Move)), who=WHO, team=WHO, snooze=st.booleans(), quiet=st.booleans())
+    def go(self, move: Move, who: int | None, team: int | None, snooze: bool, quiet: bool) -> None:
+        wish = Wish(
+            move,
+            "user:1",
+            assignee=None if who is None else self.people[who] or NOBODY,
+            team=None if team is None else self.teams[team] or NOBODY,
+            snooze=60.0 if snooze and move is Move.SNOOZE else None,
+            quiet=quiet,
+        )
         follows = TABLE.get((State(self.state), move))
-        way = WAYS.get(move) or (lambda conversation_id, actor: ownership.act(conversation_id, Wish(move, actor)))
         if follows is None:
             with pytest.raises(NotAllowed):
-                way(self.conversation.pk, "user:1")
+                ownership.act(self.conversation.pk, wish)
         else:
-            way(self.conversation.pk, "user:1")
-            self.state, self.epoch = follows, self.epoch + 1
-        self.conversation.refresh_from_db()
-        assert (self.conversation.state, self.conversation.epoch) == (self.state, self.epoch)
+            moved = ownership.act(self.conversation.pk, wish)
+            assert (moved.state, moved.before) == (follows, self.state)
+            self.epoch += not (quiet and follows == self.state)
+            self.state, self.lines = follows, self.lines + 1
+            freed = move in FREES
+            self.assignee = self.people[who] if who is not None else None if freed else self.assignee
+            self.team = self.teams[team] if team is not None else None if freed else self.team
+            self.asleep = wish.snooze is not None
+        self.look()
+
+    @rule(move=st.sampled_from([ownership.take, ownership.give_back, ownership.resolve]))
+    def plainly(self, move: Any) -> None:
+        """As the desk and the admin do it."""
+        name = {ownership.take: Move.TAKE, ownership.give_back: Move.GIVE_BACK, ownership.resolve: Move.RESOLVE}[move]
+        follows = TABLE.get((State(self.state), name))
+        if follows is None:
+            with pytest.raises(NotAllowed):
+                move(self.conversation.pk, "user:1")
+        else:
+            move(self.conversation.pk, "user:1")
+            self.state, self.epoch, self.lines, self.asleep = follows, self.epoch + 1, self.lines + 1, False
+            if name is not Move.RESOLVE:
+                self.assignee = None
+            if name is Move.GIVE_BACK:
+                self.team = None
+                self.free()
+        self.look()
+
+    @rule()
+    def the_customer_writes(self) -> None:
+        """Which re-opens it for the bot when it was resolved, and changes nothing else."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                ownership.people.converse.decode(),
+                {
+                    "c_business": [self.conversation.business_id], "c_inbox": [self.conversation.inbox_id],
+                    "c_key": ["phone:5511900000001"], "c_reopen": [3600],
+                },
+            )  # fmt: skip
+        if self.state == State.RESOLVED:
+            self.state, self.epoch, self.lines = State.BOT, self.epoch + 1, self.lines + 1
+            self.assignee, self.team, self.asleep = None, None, False
+            self.free()
+        self.look()
 
     @rule()
     def nobody(self) -> None:
         with pytest.raises(NotAllowed):
             ownership.take(0, "user:1")
+
+    def look(self) -> None:
+        now = self.conversation
+        now.refresh_from_db()
+        assert (now.state, now.epoch) == (self.state, self.epoch)
+        assert (now.assignee_id, now.team_id, now.snoozed_until is not None) == (self.assignee, self.team, self.asleep)
+        assert now.events.count() == self.lines
+
+    def free(self) -> None:
+        """The way back clears every lock, whichever it was."""
+        self.conversation.refresh_from_db()
+        now = self.conversation
+        assert (now.state, now.assignee_id, now.team_id, now.snoozed_until) == (State.BOT, None, None, None)
+
+
+def _member(business: Business, number: int) -> Membership:
+    user, _made = User.objects.get_or_create(username=f"pessoa{number}")
+    return Membership.objects.get_or_create(business=business, user=user)[0]
+
+
+def _team(business: Business, number: int) -> Team:
+    return Team.objects.get_or_create(business=business, name=f"Equipe {number}")[0]
 
 
 def test_states_follow_the_table(inbox: Inbox):

@@ -7,17 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from tests.walks.house import House, elsewhere, says
 from tests.walks.payloads import said
 
 from prosa.business import hours
 from prosa.business.models import Business
-from prosa.business.people import Holiday, Team
+from prosa.business.people import Holiday, Membership, Team
 from prosa.business.zones import zone_named
 from prosa.contracts import Handoff, Reply, Turn, TurnResult
 from prosa.conversations import calling, ownership
 from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.models import Conversation, Event, State
+from prosa.conversations.ownership import Wish
+from prosa.conversations.states import Move
 from prosa.conversations.words import away, in_line, words
 
 PT = words("pt-br")
@@ -277,3 +280,25 @@ async def test_an_old_handoff_never_makes_the_bot_hand_off_again(house: House):
     await hello(house, "atendente", "5")
     assert house.state() == State.AWAITING_AGENT
     assert len(house.events("handed_off")) == 2
+
+
+async def test_a_message_that_re_opens_it_clears_every_lock(house: House):
+    def lock() -> None:
+        business = Business.objects.get()
+        user = User.objects.create(username="bia")
+        member = Membership.objects.create(business=business, user=user)
+        team = Team.objects.create(business=business, name="Vendas")
+        pk = Conversation.objects.get().pk
+        ownership.act(pk, Wish(Move.ASSIGN, "user:1", assignee=member.pk, team=team.pk))
+        ownership.act(pk, Wish(Move.SNOOZE, "user:1", snooze=3600))
+        ownership.resolve(pk, "user:1")
+
+    await house.work()
+    await hello(house, "atendente", "1")
+    await elsewhere(lock)
+    await hello(house, "voltei", "2")
+    assert house.rows("select state, assignee_id, team_id, snoozed_until from prosa_conversations_conversation") == [
+        (State.BOT, None, None, None)
+    ]
+    assert house.carrier.texts()[-1] == "eco: voltei"
+    assert len(house.events("handed_off")) == 1

@@ -27,7 +27,7 @@ from django.utils import timezone, translation
 from prosa import realtime, sql
 from prosa.business.models import Business
 from prosa.business.people import Membership
-from prosa.desk import queues
+from prosa.desk import assignment, queues
 
 log = logging.getLogger(__name__)
 queries = sql.load(__file__, "stream.sql")
@@ -253,9 +253,11 @@ async def events(member: Membership, language: str, session: str = "") -> AsyncI
 def seen(members: Iterable[int]) -> set[int]:
     """Write down that these people are at the desk; those of them who still may be."""
     here = Membership.objects.filter(pk__in=set(members), left_at=None, user__is_active=True)
-    found = set(here.values_list("pk", flat=True))
-    Membership.objects.filter(pk__in=found).update(seen_at=timezone.now())
-    return found
+    found = list(here.values_list("pk", "business_id", "seen_at"))
+    now = timezone.now()
+    Membership.objects.filter(pk__in=[pk for pk, _business, _at in found]).update(seen_at=now)
+    assignment.welcome({business for _pk, business, at in found if at is None or at < now - assignment.AWAY})
+    return {pk for pk, _business, _at in found}
 
 
 def _present(tabs: list[Tab]) -> set[Tab]:
