@@ -52,7 +52,9 @@ class Own(Events):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["active"].label = _("Tell me by e-mail")
-        self.fields["escalated"].help_text = _("Administrators hear of it.")
+        member = self.instance.member
+        if member is None or not member.may(Role.ADMIN):
+            del self.fields["escalated"]
 
 
 class Theirs(Events):
@@ -73,8 +75,10 @@ class Theirs(Events):
     def __init__(self, business: Business, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["team"].queryset = business.teams.all()  # type: ignore[attr-defined]
-        self.fields["team"].help_text = _("Only conversations of this team. Empty: all of the business.")
+        self.fields["team"].help_text = _("Of a team: only the conversations that wait for it.")
+        self.fields["team"].empty_label = _("The whole business")  # type: ignore[attr-defined]
         self.fields["assigned"].label = _("A conversation is given to somebody")
+        self.fields["way"].label = _("Kind")
         self.fields["way"].choices = [(way.value, way.label) for way in (Way.SLACK, Way.WEBHOOK)]  # type: ignore[attr-defined]
         if self.instance.pk:
             del self.fields["way"]
