@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from prosa import sql
+from prosa import phones, sql
 from prosa.business.models import Business
 from prosa.business.people import Membership
 from prosa.conversations.models import State
@@ -186,7 +186,7 @@ def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:
         epoch=epoch,
         snoozed=bool(snoozed),
         snoozed_until=until,
-        name=name or address or f"#{pk}",
+        name=name or (phones.pretty(address) if address and address.startswith("+") else address) or f"#{pk}",
         inbox=inbox,
         channel=channel,
         assignee_id=assignee,

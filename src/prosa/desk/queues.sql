@@ -30,7 +30,7 @@ WITH page AS MATERIALIZED (
     LIMIT %(most)s
 )
 SELECT c.id, c.state, c.state_at, page.at, c.epoch, c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, c.snoozed_until,
-       ct.name, (SELECT coalesce(nullif(i.address, ''), split_part(i.key, ':', 2)) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id ORDER BY i.id LIMIT 1),
+       ct.name, (SELECT CASE WHEN i.key LIKE 'phone:%%' THEN '+' || split_part(i.key, ':', 2) ELSE coalesce(nullif(i.address, ''), split_part(i.key, ':', 2)) END FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id ORDER BY i.id LIMIT 1),
        ib.name, ib.kind, c.assignee_id, c.team_id, m.author, m.kind, left(m.text, 160), m.created_at, m.status,
        coalesce(c.last_inbound_id > coalesce(p.read_id, 0), false), c.unread,
        (SELECT array_agg(ARRAY[l.name, l.colour] ORDER BY l.name) FROM prosa_conversations_conversation_labels cl

@@ -13,6 +13,9 @@ from prosa.conversations.models import Turn
 from prosa.conversations.reply_pages import LEVELS, stored
 from prosa.desk.access import Seat, desk
 
+POLICY = "default-src 'self'; style-src-attr 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
+"""The bar that tells where the time went has its widths in attributes."""
+
 
 @require_GET
 @desk()
@@ -35,4 +38,5 @@ def why(request: HttpRequest, seat: Seat, turn_id: int) -> HttpResponse:
         },
     )
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Content-Security-Policy"] = POLICY
     return answer

@@ -36,8 +36,16 @@ export function settle() {
   toEnd();
   window_();
   $("newer").addEventListener("click", toEnd);
-  bubbles().addEventListener("scroll", () => { stuck = atEnd(); if (stuck) $("newer").hidden = true; }, { passive: true });
-  bubbles().addEventListener("load", () => { if (stuck) toEnd(); }, true); // a picture has its height only now
+  let top = bubbles().scrollTop;
+  bubbles().addEventListener("scroll", () => {
+    // Only going up leaves the end: pictures and the composer grow without anybody having scrolled.
+    if (atEnd()) { stuck = true; $("newer").hidden = true; } else if (bubbles().scrollTop < top - 2) stuck = false;
+    top = bubbles().scrollTop;
+  }, { passive: true });
+  const follow = () => { if (stuck) toEnd(); };
+  bubbles().addEventListener("load", follow, true); // a picture has its height only now,
+  bubbles().addEventListener("contentvisibilityautostatechange", follow, true); // a bubble when it is drawn,
+  new ResizeObserver(follow).observe(bubbles()); // and the field below grows while one writes
   bubbles().addEventListener("htmx:beforeSwap", hold);
   $("show-contact").addEventListener("click", openContact);
   const row = $(`row-${talk.id}`)?.dataset;
@@ -134,7 +142,7 @@ export async function catchUp() {
     const holder = document.createElement("template");
     holder.innerHTML = await answer.text();
     const fresh = holder.content.querySelector("#fresh"), standing = holder.content.querySelector("#standing");
-    const stay = atEnd(), list = bubbles();
+    const stay = stuck || atEnd(), list = bubbles();
     let added = 0;
     for (const item of [...fresh.children]) {
       const old = $(item.id);
