@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 
 from prosa import conf
 from prosa.business.models import Business, Guideline
+from prosa.business.people import Membership, Role
 from prosa.channels.models import ApiKey, Inbox
 from prosa.cli import apikey
 from prosa.cli.demo import SLUG
@@ -106,3 +107,13 @@ def test_api_keys(surroundings):
     assert ApiKey.objects.get().matches(key)
     with pytest.raises(ConfigurationError, match="no REST inbox 'other'"):
         apikey.issue("test", "other")
+
+
+def test_the_administrator_owns_the_first_business(surroundings):
+    setup(quiet)
+    place = Membership.objects.get()
+    assert (place.user.get_username(), place.business, place.role) == ("admin", Business.objects.get(), Role.OWNER)
+    # What was changed since stays.
+    Membership.objects.update(role=Role.VIEWER)
+    setup(quiet)
+    assert Membership.objects.get().role == Role.VIEWER

@@ -141,8 +141,8 @@ def _told(data: dict[str, Any]) -> str:
     roles = dict(Role.choices)
 
     def said(value: Any) -> str:
-        return str(roles.get(value, value)) if isinstance(value, str) else str(value)
+        return str(roles.get(value, value)) if isinstance(value, str) else f"({value})"
 
     if {"old", "new"} <= data.keys():
-        return f"{said(data['old'])} → {said(data['new'])}"
+        return " → ".join(said(data[name]).strip("()") for name in ("old", "new"))
     return ", ".join(said(value) for value in data.values() if value not in ("", None))

@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.tokens import default_token_generator
 from django.contrib.auth.views import PasswordResetConfirmView
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
 from django.utils import translation
@@ -85,8 +85,8 @@ class Confirm(PasswordResetConfirmView):
     def form_valid(self, form: Any) -> HttpResponse:
         """Keep the password."""
         with transaction.atomic():
-            answer = super().form_valid(form)
+            answer: HttpResponse = super().form_valid(form)
             sessions.end_others(form.user, None)
             audit.record_everywhere("password_reset", form.user, request=self.request)
         messages.success(self.request, _("Your new password is kept. Sign in with it."))
-        return answer if isinstance(answer, HttpResponse) else HttpResponseRedirect(str(self.success_url))
+        return answer

@@ -92,7 +92,7 @@ def check(user: Any, given: str, request: HttpRequest | None = None) -> str:
             code = device.token_set.filter(token__in=hashes).values_list("token", flat=True).first() or hashes[0]
         if device.verify_token(code):
             if recovery:
-                audit.record_everywhere("recovery_used", user, request=request, left=device.token_set.count())
+                audit.record_everywhere("recovery_used", user, request=request)
             return ""
         audit.record_everywhere("second_step_failed", user, request=request)
         return _("This code is not right.")

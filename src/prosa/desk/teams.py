@@ -19,7 +19,7 @@ from prosa.desk.frame import done, show
 from prosa.desk.templatetags.desk import called
 
 
-class _Colleagues(forms.ModelMultipleChoiceField):
+class _Colleagues(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic only to the type checker
     def label_from_instance(self, obj: Membership) -> str:
         return called(obj.user)
 
