@@ -515,6 +515,9 @@ def test_a_receiver_that_is_gone_is_not_asked_again(business: Business, receiver
     outlet.refresh_from_db()
     assert outlet.error == "answered 404 no_service"
     assert statuses() == ["failed"]
+    (finding,) = notices.doctor_checks()
+    assert "Ops" in finding.text
+    assert "404 no_service" in finding.text
 
 
 def test_nobody_can_be_sent_into_the_private_network(business: Business, talk: Talk):

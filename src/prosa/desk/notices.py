@@ -15,11 +15,12 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from prosa import queue, sql
 from prosa.business.people import Membership, Role
 from prosa.business.zones import zone_named
-from prosa.contracts import Listener
+from prosa.contracts import Finding, Listener
 from prosa.conversations.models import Conversation
 from prosa.conversations.proving import mails
 from prosa.desk import digests, webhooks
@@ -43,6 +44,21 @@ KEPT = timedelta(days=30)
 def listeners() -> Iterable[Listener]:
     """Whoever wants to be told hears of every way in which a conversation comes to wait for people."""
     return [Listener(frozenset({"handed_off", "assigned", "escalated"}), hear, "notices")]
+
+
+@hookimpl
+def doctor_checks() -> Iterable[Finding]:
+    """Outlets that were not reached when it was last tried."""
+    failing = Outlet.objects.filter(active=True).exclude(error="").select_related("business")
+    return [
+        Finding(
+            "warning",
+            _("notifications"),
+            f"{each.business} · {each}: {webhooks.explain(each.error)}",
+            _("Mend it under Settings in the desk, and send a test."),
+        )
+        for each in failing[:20]
+    ]
 
 
 @queue.chore
