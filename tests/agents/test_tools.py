@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -256,6 +257,13 @@ async def test_a_person_may_be_of_a_team(models: Control, turn: Make) -> None:
     models.call(("bring_in_person", {"reason": "troca", "team": "Pós-venda"}))
     result = await runner.run(turn(words=WORDS))
     assert (result.handoff, result.replies[0].text) == (Handoff("troca", "Pós-venda"), "Já chamo.")
+
+
+async def test_the_model_knows_the_teams(models: Control, turn: Make) -> None:
+    models.say = lambda _: "Oi!"
+    await runner.run(turn(words=WORDS, teams=(("Vendas", "preços e pedidos"), ("Suporte", ""))))
+    told = json.dumps(models.requests[-1].body["tools"], ensure_ascii=False)
+    assert "Vendas (preços e pedidos); Suporte" in told
 
 
 # ── grounding ──

@@ -392,8 +392,22 @@ def test_when_somebody_comes_what_waits_is_given_out(business: Business, bia: Me
     assert stream.seen([bia.pk]) == {bia.pk}
     job = ProcrastinateJob.objects.get(task_name="prosa.desk.assignment.drain")
     assert job.args == {"business_id": business.pk}
-    job.delete()
     assignment.drain(business.pk)
     assert of(conversation).assignee == bia
-    stream.seen([bia.pk])  # still there: nothing to do
+
+
+def test_who_was_there_before_asks_for_nothing(bia: Membership):
+    come(bia)
+    assert stream.seen([bia.pk]) == {bia.pk}
     assert not ProcrastinateJob.objects.filter(task_name="prosa.desk.assignment.drain").exists()
+
+
+def test_who_says_they_are_available_again_is_given_what_waits(
+    business: Business, bia: Membership, talk: Talk, at_desk: Callable[[Membership], Client]
+):
+    come(bia)
+    handed_off(talk)
+    client = at_desk(bia)
+    for on, jobs in (("0", 0), ("1", 1)):
+        client.post(reverse("desk:available"), {"on": on})
+        assert ProcrastinateJob.objects.filter(task_name="prosa.desk.assignment.drain").count() == jobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from prosa.contracts import Handoff, Json, Option, Reply, Tool, ToolContext, ToolResult
@@ -25,8 +25,8 @@ class Proposals:
 NAMES = frozenset({"bring_in_person", "resolve", "remember", "send_options"})
 
 
-def tools(into: Proposals) -> tuple[Tool, ...]:
-    """The tools that write into ``into``."""
+def tools(into: Proposals, teams: Sequence[tuple[str, str]] = ()) -> tuple[Tool, ...]:
+    """The tools that write into ``into``. ``teams``: name and what it is for, of those a person may be brought in from."""
 
     def bring_in_person(given: Json) -> str:
         into.handoff = Handoff(_line(given.get("reason")) or "the model asked for a person", _line(given.get("team")))
@@ -53,7 +53,7 @@ def tools(into: Proposals) -> tuple[Tool, ...]:
             "bring_in_person",
             "Pass this conversation to a person of the business. Call it only when the customer asks for a person or "
             "accepts your offer of one, and say in the same message that a person will continue here.",
-            {"reason": "For the team: why, in one short sentence.", "team": "The team that fits, if one was named."},
+            {"reason": "For the team: why, in one short sentence.", "team": _fitting(teams)},
             bring_in_person,
             required=["reason"],
         ),
@@ -91,6 +91,13 @@ def tools(into: Proposals) -> tuple[Tool, ...]:
             _noting(send_options),
         ),
     )
+
+
+def _fitting(teams: Sequence[tuple[str, str]]) -> str:
+    if not teams:
+        return "The team that fits, if one was named."
+    told = "; ".join(f"{name} ({about})" if about else name for name, about in teams)
+    return f"The team that fits, if one does: {told}"
 
 
 def _tool(

@@ -111,7 +111,9 @@ class Toolbox:
     def _own(self) -> tuple[Tool, ...]:
         """The house's own come last in the making and so win over a stranger's tool of the same name."""
         search = (passages.SEARCH,) if self._turn.passages is not None else ()
-        allowed = (tool for tool in proposals.tools(self.proposed) if tool.name in self._turn.proposals)
+        allowed = (
+            tool for tool in proposals.tools(self.proposed, self._turn.teams) if tool.name in self._turn.proposals
+        )
         return (*search, *allowed, *self.relay.tools())
 
     @property

@@ -105,7 +105,8 @@ class Turn:
     cancelled because of newer messages. ``document_text`` gives the text of a PDF that a model cannot read itself (it blocks,
     and may raise anything). ``spoken``: the answer will be heard, not read. ``proposals`` names what the agent may propose: what the caller carries out.
     ``specialist`` is who answers, by ``role``, its instructions; ``specialists`` are those the conversation may be passed
-    to besides, itself included, and empty where there is nobody else. ``audience``: a customer, or a ``member`` of the
+    to besides, itself included, and empty where there is nobody else. ``teams`` are those a person
+    may be brought in from: name, and what it is for. ``audience``: a customer, or a ``member`` of the
     business who asks about it.
     ``execute`` does what a writing tool does, at most once however often the turn is tried. ``confirms``: the caller asks
     the customer about an :class:`Action` and reads the answer; else no destructive tool is offered. ``deeds`` are those the
@@ -149,6 +150,7 @@ class Turn:
     specialist: str = ""
     role: str = ""
     specialists: tuple[Specialist, ...] = ()
+    teams: tuple[tuple[str, str], ...] = ()
     audience: Literal["customer", "member"] = "customer"
     execute: Execute | None = None
     confirms: bool = False

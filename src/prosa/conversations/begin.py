@@ -127,6 +127,7 @@ class Found(NamedTuple):
     proved: list[str] | None
     state_at: datetime
     calling: list[str]
+    teams: list[list[str]] | None
 
 
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connection | None = None) -> Context | None:
@@ -206,6 +207,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         approved=_approved(pool, found.business_id) if found.answers else None,
         passages=_passages(pool, found.business_id, notes, free=verdict.step in gate.FREE) if found.informed else None,
         proposals=CARRIED_OUT,
+        teams=tuple((name, about) for name, about in found.teams or ()),
         identity=proving.level(known_as, found.proved, by_channel=by_channel),
         customer_number=proving.number(known_as) if by_channel else "",
         document_text=hearing.document_text,

@@ -29,7 +29,8 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        EXISTS (SELECT FROM prosa_conversations_pendingaction pa WHERE pa.conversation_id = c.id AND pa.told_at IS NULL),
        (SELECT p.identities FROM prosa_conversations_identityproof p
         WHERE p.conversation_id = c.id AND p.contact_id = c.contact_id AND p.status = 'proved' AND p.expires_at > now() ORDER BY p.id DESC LIMIT 1),
-       c.state_at, ARRAY[b.handoff_words, b.handoff_text, b.failures_before_handoff::text]
+       c.state_at, ARRAY[b.handoff_words, b.handoff_text, b.failures_before_handoff::text],
+       (SELECT jsonb_agg(jsonb_build_array(t.name, t.about) ORDER BY t.name) FROM prosa_business_team t WHERE t.business_id = b.id)
 FROM prosa_conversations_conversation c
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 JOIN prosa_business_business b ON b.id = c.business_id

@@ -60,11 +60,13 @@ def away(locale: str, now: datetime, opens: datetime | None) -> str:
         if opens is None:
             return _("Our team is away right now.")
         day = (opens.date() - now.astimezone(opens.tzinfo).date()).days
-        named = dateformat.format(opens, "l")
+        # Django writes names of days and months large also where a sentence would not.
+        named, dated = (dateformat.format(opens, how) for how in ("l", _("F j")))
+        small = locale != "en"
         said = {
             "time": dateformat.format(opens, "H:i"),
-            "day": named if locale == "en" else named.lower(),
-            "date": dateformat.format(opens, _("F j")),
+            "day": named.lower() if small else named,
+            "date": dated.lower() if small else dated,
         }
         if day <= 0:
             return _("Our team is away right now and will be back today at %(time)s.") % said

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from prosa.business.models import LOCALES
 from prosa.business.people import Membership
-from prosa.desk import audit, letters, sessions
+from prosa.desk import assignment, audit, letters, sessions
 from prosa.desk.access import SECOND_STEP, Seat, desk
 from prosa.desk.frame import done, show
 from prosa.desk.models import Person
@@ -210,6 +210,8 @@ def available(request: HttpRequest, seat: Seat) -> HttpResponse:
     """Say whether one is there to be given conversations (``on``: 1 or 0)."""
     seat.member.available = request.POST.get("on") == "1"
     Membership.objects.filter(pk=seat.member.pk).update(available=seat.member.available)
+    if seat.member.available:
+        assignment.welcome([seat.business.pk])
     if request.headers.get("HX-Request"):
         return render(request, "desk/available.html", {"seat": seat})
     return HttpResponseRedirect(reverse("desk:dashboard"))

@@ -5,7 +5,7 @@
 -- something longest ago comes first.
 SELECT m.id FROM prosa_business_membership m
 WHERE m.business_id = %(business_id)s AND m.left_at IS NULL AND m.available AND m.role IN ('owner', 'admin', 'agent')
-  AND m.seen_at > now() - %(away)s AND m.id <> ALL(%(without)s::bigint[])
+  AND m.seen_at > now() - %(away)s::interval AND m.id <> ALL(%(without)s::bigint[])
   AND (%(team_id)s::bigint IS NULL
        OR EXISTS (SELECT FROM prosa_business_team_members t WHERE t.team_id = %(team_id)s::bigint AND t.membership_id = m.id)
        OR NOT EXISTS (
@@ -28,7 +28,7 @@ WHERE EXISTS (SELECT FROM prosa_conversations_conversation c WHERE c.business_id
 SELECT c.id, c.assignee_id, CASE WHEN x.away THEN 'away' ELSE 'not_taken' END
 FROM prosa_conversations_conversation c
 JOIN prosa_business_membership m ON m.id = c.assignee_id
-CROSS JOIN LATERAL (SELECT m.left_at IS NOT NULL OR NOT m.available OR coalesce(m.seen_at < now() - %(away)s, true) AS away) x
+CROSS JOIN LATERAL (SELECT m.left_at IS NOT NULL OR NOT m.available OR coalesce(m.seen_at < now() - %(away)s::interval, true) AS away) x
 LEFT JOIN LATERAL (
     SELECT e.created_at, e.actor FROM prosa_conversations_event e
     WHERE e.conversation_id = c.id AND e.kind = 'assigned' ORDER BY e.id DESC LIMIT 1) a ON true
@@ -36,8 +36,8 @@ WHERE c.business_id = %(business_id)s AND c.state IN ('awaiting_agent', 'agent_a
   AND CASE c.state
       WHEN 'awaiting_agent' THEN
           x.away AND (a.actor = 'system' OR m.left_at IS NOT NULL)
-          OR %(take)s > interval '0' AND coalesce(a.created_at, c.state_at) < now() - %(take)s
-      ELSE x.away AND %(open)s AND %(take)s > interval '0' AND c.last_inbound_at < now() - %(take)s AND c.state_at < now() - %(take)s
+          OR %(take)s::interval > interval '0' AND coalesce(a.created_at, c.state_at) < now() - %(take)s::interval
+      ELSE x.away AND %(open)s AND %(take)s::interval > interval '0' AND c.last_inbound_at < now() - %(take)s::interval AND c.state_at < now() - %(take)s::interval
           AND NOT coalesce(c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, false)
           AND EXISTS (SELECT FROM prosa_conversations_message p WHERE p.conversation_id = c.id AND p.pending) END
 ORDER BY c.state_at
@@ -46,12 +46,12 @@ ORDER BY c.state_at
 -- Is there anybody with room?
 SELECT 1 FROM prosa_business_membership m
 WHERE m.business_id = %(business_id)s AND m.left_at IS NULL AND m.available AND m.role IN ('owner', 'admin', 'agent')
-  AND m.seen_at > now() - %(away)s AND m.capacity > 0 LIMIT 1
+  AND m.seen_at > now() - %(away)s::interval AND m.capacity > 0 LIMIT 1
 
 -- name: forgotten
 -- Waiting so long that somebody must be told, once for each time they began to wait.
 SELECT c.id FROM prosa_conversations_conversation c
-WHERE c.business_id = %(business_id)s AND c.state = 'awaiting_agent' AND c.state_at < now() - %(patience)s
+WHERE c.business_id = %(business_id)s AND c.state = 'awaiting_agent' AND c.state_at < now() - %(patience)s::interval
   AND NOT EXISTS (
       SELECT FROM prosa_conversations_event e
       WHERE e.conversation_id = c.id AND e.kind = 'escalated' AND e.created_at >= c.state_at)

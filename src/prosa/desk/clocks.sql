@@ -17,13 +17,13 @@ CROSS JOIN LATERAL (
     ORDER BY m.id DESC LIMIT 1) wrote
 WHERE c.business_id = %(business_id)s AND c.state IN ('awaiting_agent', 'agent_active')
   AND (%(only)s::bigint IS NULL OR c.id = %(only)s)
-  AND c.state_at < now() - %(patience)s AND wrote.created_at < now() - %(patience)s
+  AND c.state_at < now() - %(patience)s::interval AND wrote.created_at < now() - %(patience)s::interval
   AND NOT coalesce(c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, false)
   AND NOT EXISTS (
       SELECT FROM prosa_conversations_message p
       WHERE p.conversation_id = c.id AND p.id > wrote.id AND p.author IN ('agent', 'owner_phone') AND p.status <> 'withdrawn')
   AND NOT EXISTS (
       SELECT FROM prosa_conversations_event e
-      WHERE e.conversation_id = c.id AND e.created_at >= now() - %(patience)s
+      WHERE e.conversation_id = c.id AND e.created_at >= now() - %(patience)s::interval
         AND (e.kind IN ('taken', 'woken', 'snoozed', 'reopened', 'person_replied') OR e.kind = 'assigned' AND e.actor LIKE 'user:%%'))
 ORDER BY c.state_at LIMIT 1000
