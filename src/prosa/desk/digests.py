@@ -66,7 +66,7 @@ class News:
             "unanswered": _("Has no answer from the person who has it"),
         }
         reason = _reason(self.reason)
-        since = ngettext("for %d minute", "for %d minutes", minutes) % minutes if minutes else _("just now")
+        since = _since(minutes)
         return f"{words[self.kind]} ({reason}), {since}" if reason else f"{words[self.kind]}, {since}"
 
 
@@ -92,6 +92,15 @@ def news(
 def _short(text: str, most: int) -> str:
     plain = redact(" ".join(text.split()))
     return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
+def _since(minutes: int) -> str:
+    if minutes < 1:
+        return _("just now")
+    if minutes < 120:
+        return ngettext("for %d minute", "for %d minutes", minutes) % minutes
+    hours = minutes // 60
+    return ngettext("for %d hour", "for %d hours", hours) % hours
 
 
 def _reason(code: str) -> str:
@@ -141,7 +150,7 @@ class Digest:
             return _("A test from Prosa · %s") % business
         if len(self.news) == 1:
             only = self.news[0]
-            return f"{only.name}: {only.what} · {business}"
+            return f"{only.name}: {only.what[:1].lower()}{only.what[1:]} · {business}"
         count = len(self.news)
         return ngettext("%d customer waits", "%d customers wait", count) % count + f" · {business}"
 
