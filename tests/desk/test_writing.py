@@ -156,7 +156,9 @@ def test_filling_in_leaves_the_rest_alone():
     assert canned.fill("Oi {name} .\nTchau {name}", {"name": ""}) == "Oi.\nTchau"
 
 
-def test_agents_keep_canned_replies(bia: Membership, at_desk: Desk, business: Business, elsewhere: Business, member: Any):
+def test_agents_keep_canned_replies(
+    bia: Membership, at_desk: Desk, business: Business, elsewhere: Business, member: Any
+):
     client = at_desk(bia)
     assert client.post("/agent/canned", {"shortcut": "/Frete", "text": "O frete custa R$ 10."}).status_code == 302
     one = CannedReply.objects.get()
@@ -212,7 +214,9 @@ def test_a_suggestion_comes_with_its_sources_in_the_channels_marks(
     bia: Membership, at_desk: Desk, talk: Talk, help_: dict[str, Any]
 ):
     conversation = talk()
-    help_["suggest"] = Suggestion("O frete custa **R$ 18,90**.", (Source("passage", "Entregas, p. 2", "https://l.example/f"),))
+    help_["suggest"] = Suggestion(
+        "O frete custa **R$ 18,90**.", (Source("passage", "Entregas, p. 2", "https://l.example/f"),)
+    )
     page = post(at_desk(bia), "suggest", conversation).content.decode()
     assert 'data-use="O frete custa *R$ 18,90*."' in page
     assert 'href="https://l.example/f"' in page
@@ -249,7 +253,9 @@ def test_what_is_written_comes_back_in_other_words(bia: Membership, at_desk: Des
     assert "No model can be asked just now" in refused.content.decode()
 
 
-def test_the_assistants_help_is_for_who_may_write(member: Any, elsewhere: Business, at_desk: Desk, talk: Talk, help_: Any):
+def test_the_assistants_help_is_for_who_may_write(
+    member: Any, elsewhere: Business, at_desk: Desk, talk: Talk, help_: Any
+):
     theirs = talk("Segredo", of=elsewhere)
     mine = talk()
     for name in ("suggest", "rewrite", "schedule", "template"):
@@ -355,7 +361,9 @@ def test_what_cannot_leave_says_why_where_it_stood(bia: Membership, rui: Members
     assert "data-again" not in since(at_desk(bia), closed)
 
 
-def test_drafts_are_each_persons_own_and_reach_their_other_tab(bia: Membership, rui: Membership, at_desk: Desk, talk: Talk):
+def test_drafts_are_each_persons_own_and_reach_their_other_tab(
+    bia: Membership, rui: Membership, at_desk: Desk, talk: Talk
+):
     one, two = talk("Ana"), talk("Eva")
     client = at_desk(bia)
     assert post(client, "draft", one, text="Oi An").status_code == 204

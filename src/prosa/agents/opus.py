@@ -80,7 +80,7 @@ def recorded(data: bytes) -> bytes:
         raise ConfigurationError("PyAV is not installed.\nRun: pip install 'prosa[audio]'") from error
     pcm = bytearray()
     try:
-        with av.open(io.BytesIO(data), options={"format_whitelist": _RECORDINGS}) as source:
+        with av.open(io.BytesIO(data), "r", options={"format_whitelist": _RECORDINGS}) as source:
             resampler = av.AudioResampler(format="s16", layout="mono", rate=_RATE)
             for frame in source.decode(source.streams.audio[0]):
                 for piece in resampler.resample(frame):

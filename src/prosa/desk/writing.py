@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
@@ -63,7 +63,7 @@ def reply(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
     return HttpResponse(status=204)
 
 
-def _enclosure(request: HttpRequest, upload: UploadedFile) -> Enclosure:
+def _enclosure(request: HttpRequest, upload: UploadedFile[Any]) -> Enclosure:
     """The file as it travels; what was recorded here becomes a voice note where this machine can make one."""
     given = Enclosure(upload.name or "file", upload, upload.size or 0, upload.content_type or "")
     if not request.POST.get("voice"):

@@ -102,16 +102,18 @@ def refused(template: Json, components: list[Json]) -> str:
 
 def shown(template: Json, components: list[Json]) -> str:
     """The text as a phone shows it."""
-    lines = []
-    for component in template["components"]:
-        if "text" not in component:
-            continue
-        part = component["type"].lower()
-        values = next(
-            (each.get("parameters") or [] for each in components if str(each.get("type", "")).lower() == part), []
-        )
-        by_name = {
-            str(each.get("parameter_name") or place): str(each.get("text", "")) for place, each in enumerate(values, 1)
-        }
-        lines.append(PLACE.sub(lambda found, by_name=by_name: by_name.get(found[1], found[0]), component["text"]))
-    return "\n".join(lines)
+    given = {str(each.get("type", "")).lower(): each.get("parameters") or [] for each in components}
+    return "\n".join(
+        _filled(part["text"], given.get(part["type"].lower(), [])) for part in template["components"] if "text" in part
+    )
+
+
+def _filled(text: str, values: list[Json]) -> str:
+    named = {
+        str(each.get("parameter_name") or place): str(each.get("text", "")) for place, each in enumerate(values, 1)
+    }
+
+    def value(place: re.Match[str]) -> str:
+        return named.get(place[1], place[0])
+
+    return PLACE.sub(value, text)

@@ -16,6 +16,7 @@ export function attend() {
   const form = $("composer");
   writing = form ? { form, field: $("text"), kept: $("text").value, timer: 0, quote: "", sending: false, pressed: null } : null;
   if (!writing) return;
+  restore(writing);
   grow(writing.field);
   appear($("offer"));
   when();
@@ -92,8 +93,20 @@ function keepSoon(w) {
   else w.timer = setTimeout(() => keep(w), 1200);
 }
 
+// A page that is reloaded asks for itself before its last words have arrived: they wait in the tab.
+const FRESH_MS = 60000;
+const leftKey = () => `prosa-left-${talk.id}`;
+function restore(w) {
+  const left = JSON.parse(sessionStorage.getItem(leftKey()) ?? "null");
+  sessionStorage.removeItem(leftKey());
+  if (!left || Date.now() - left.at > FRESH_MS) return;
+  w.field.value = left.text;
+  keepSoon(w);
+}
+addEventListener("pageshow", (event) => { if (event.persisted) sessionStorage.removeItem(leftKey()); });
 addEventListener("pagehide", () => {
   if (!writing || writing.field.value === writing.kept || writing.sending) return;
+  sessionStorage.setItem(leftKey(), JSON.stringify({ text: writing.field.value, at: Date.now() }));
   const headers = { "X-CSRFToken": document.body.dataset.csrf, "HX-Request": "true" };
   fetch(writing.form.dataset.draft, { method: "POST", body: draftOf(writing), headers, keepalive: true }).catch(() => {});
 });

@@ -1,0 +1,166 @@
+"""The composer as a person uses it, in Chromium: by keyboard, with files, on two tabs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.asgi import get_asgi_application
+from django.test import Client
+from django.utils import timezone
+from tests.simulator.conftest import listening
+
+from prosa.business.people import Membership
+from prosa.conversations.models import Attachment, Conversation, Message, State, Turn
+from prosa.desk.models import CannedReply, Place, Scheduled
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
+PICTURE = Path(__file__).parents[2] / "docs" / "pictures" / "phone.png"
+
+
+@pytest.fixture
+def conversation(transactional_db: None, talk: Callable[..., Conversation]) -> Conversation:
+    """A customer waits; what they wrote can be quoted, and the assistant had begun to answer."""
+    made = talk("Ana Souza", state=State.AGENT_ACTIVE)
+    Message.objects.update(provider_id="wamid.ANA")
+    CannedReply.objects.create(business=made.business, shortcut="ola", text="Olá {name}!")
+    CannedReply.objects.create(business=made.business, shortcut="olho", text="De olho.")
+    Turn.objects.create(
+        conversation=made,
+        business=made.business,
+        outcome="withheld",
+        started_at=timezone.now(),
+        draft="O frete é R$ 10.",
+    )
+    return made
+
+
+@pytest_asyncio.fixture
+async def page(conversation: Conversation, bia: Membership, settings: Any, tmp_path: Path) -> AsyncIterator[Any]:
+    from playwright.async_api import async_playwright
+
+    settings.MEDIA_ROOT = tmp_path
+    settings.ALLOWED_HOSTS = ["*"]
+    client = Client()
+    await sync_to_async(client.force_login)(bia.user)
+    trouble: list[str] = []
+    async with listening(ASGIStaticFilesHandler(get_asgi_application())) as url, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        context = await browser.new_context(locale="en", viewport={"width": 1280, "height": 800}, base_url=url)
+        await context.add_cookies(
+            [{"name": name, "value": cookie.value, "url": url} for name, cookie in client.cookies.items()]
+        )
+        context.set_default_timeout(60_000)
+        opened = await context.new_page()
+        opened.on("pageerror", lambda error: trouble.append(str(error)))
+        await opened.goto(f"/agent/c/{conversation.pk}")
+        yield opened
+        assert trouble == []
+        await context.close()
+        await browser.close()
+
+
+async def settled(page: Any) -> None:
+    """What was written has been sent, and the field is free."""
+    await page.locator("#composer:not([aria-busy])").wait_for()
+    await holds(page, "")
+
+
+async def holds(page: Any, text: str) -> None:
+    from playwright.async_api import expect
+
+    await expect(page.locator("#text")).to_have_value(text, timeout=60_000)
+
+
+async def test_a_reply_is_written_by_keyboard(page: Any, conversation: Conversation):
+    field = page.locator("#text")
+    # what the assistant was about to say is offered, and comes into the field
+    await page.get_by_role("button", name="Use it").click()
+    assert await field.input_value() == "O frete é R$ 10."
+    # a canned reply, chosen with the arrows
+    await field.fill("")
+    await field.press_sequentially("Oi. /ol")
+    await page.locator("#canned-count:has-text('2')").wait_for(state="attached")
+    await field.press("ArrowDown")
+    active = await field.get_attribute("aria-activedescendant")
+    assert "olho" in await page.locator(f"#{active}").inner_text()
+    await field.press("ArrowUp")
+    await field.press("Enter")
+    assert await field.input_value() == "Oi. Olá Ana!"
+    # an emoji, found by a name without its accents
+    await page.locator("#emoji").click()
+    await page.locator("#emojis input").fill("coracao vermelho")
+    await page.locator("#emojis input").press("Enter")
+    await holds(page, "Oi. Olá Ana!❤️")
+    # in answer to what the customer wrote
+    await page.locator(".bubble.in .quote").focus()
+    await page.keyboard.press("Enter")
+    await page.locator("#quoting").get_by_text("oi, sou Ana").wait_for()
+    await field.press("Enter")
+    await settled(page)
+    sent = await Message.objects.aget(direction="out")
+    assert (sent.text, sent.reply_to) == ("Oi. Olá Ana!❤️", "wamid.ANA")
+    assert await page.locator(".suggestion").count() == 0
+
+
+async def test_files_are_looked_at_before_they_travel(page: Any, conversation: Conversation):
+    await page.evaluate(
+        """() => {
+            const carried = new DataTransfer();
+            carried.items.add(new File([new Uint8Array(6 * 1048576)], "foto.png", { type: "image/png" }));
+            carried.items.add(new File(["texto"], "nota.txt", { type: "text/plain" }));
+            const event = { bubbles: true, cancelable: true, dataTransfer: carried };
+            document.querySelector(".bubbles").dispatchEvent(new DragEvent("dragover", event));
+            document.querySelector(".bubbles").dispatchEvent(new DragEvent("drop", event));
+        }"""
+    )
+    await page.locator("#refused").get_by_text("foto.png").wait_for()
+    assert await page.locator("#files li").count() == 1
+    await page.set_input_files("#file", PICTURE)
+    await page.locator("#files img").wait_for()
+    await page.locator("#text").fill("Duas coisas")
+    await page.locator("#send").click()
+    await settled(page)
+    await page.locator("#files li").first.wait_for(state="detached")
+    assert [each.text async for each in Message.objects.filter(direction="out").order_by("pk")] == ["Duas coisas", ""]
+    assert {each.filename async for each in Attachment.objects.all()} == {"nota.txt", "phone.png"}
+
+
+async def test_a_draft_outlives_the_page_and_one_can_be_sent_later(page: Any, conversation: Conversation):
+    field = page.locator("#text")
+    await page.get_by_role("button", name="No, thanks").click()
+    await field.press_sequentially("Volto amanhã")
+    await page.reload()
+    await holds(page, "Volto amanhã")
+    assert await page.locator(".suggestion").count() == 0  # refused stays refused
+    await page.locator("#later").click()
+    await page.locator("[data-morning='1']").click()
+    await page.locator("#later-send").click()
+    await page.locator("#scheduled").get_by_text("Volto amanhã").wait_for()
+    await settled(page)
+    assert (await Scheduled.objects.aget()).status == "waiting"
+    assert (await Place.objects.aget(conversation=conversation)).draft == ""
+    await page.locator("#scheduled [data-unschedule]").click()
+    await page.locator("#scheduled li").wait_for(state="detached")
+    assert (await Scheduled.objects.aget()).status == "cancelled"
+
+
+async def test_with_the_window_closed_only_templates_and_notes_are_left(page: Any, conversation: Conversation):
+    past = timezone.now() - timedelta(hours=30)
+    await Conversation.objects.filter(pk=conversation.pk).aupdate(last_inbound_at=past)
+    await page.reload()
+    assert not await page.locator("#text").is_visible()
+    assert await page.get_by_role("button", name="Choose a template").is_visible()
+    await page.locator(".mode[data-mode=note]").click()
+    await page.locator("#text").fill("Para a equipe")
+    await page.keyboard.press("Enter")
+    await page.locator(".note").get_by_text("Para a equipe").wait_for()
+    assert not await Message.objects.filter(direction="out").aexists()
