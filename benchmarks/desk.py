@@ -85,9 +85,9 @@ class _Desk:
             User(username=f"agent{number}", first_name=f"Agent {number}") for number in range(people)
         )
         members = Membership.objects.bulk_create(Membership(business=business, user=user) for user in users)
-        self.client = Client()
         self.sessions = []
         for user in users:
+            self.client = Client()
             self.client.force_login(user)
             self.sessions.append(self.client.cookies["prosa_session"].value)
         self.long, self.short = _seed(here, [member.pk for member in members])

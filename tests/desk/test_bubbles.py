@@ -59,7 +59,8 @@ def test_a_file_is_told_when_it_is_there(talk: Talk, bia: Membership, at_desk: C
     assert f"/agent/file/{file.pk}" in told
     assert "data-unfinished" not in told
     other = talk("Edu")
-    assert "bubble" not in client.get(address.replace(f"/c/{conversation.pk}/", f"/c/{other.pk}/")).content.decode()
+    theirs = client.get(address.replace(f"/c/{conversation.pk}/", f"/c/{other.pk}/")).content.decode()
+    assert f'id="m{picture.pk}"' not in theirs
 
 
 def test_a_reaction_stands_at_the_message_it_is_for(talk: Talk):
@@ -78,3 +79,13 @@ def test_a_reaction_stands_at_the_message_it_is_for(talk: Talk):
     says(conversation, "", kind="reaction", reply_to="wamid.1")
     [told] = bubbles.since(conversation, newest.pk, None).bubbles
     assert told.reactions == []
+
+
+def test_what_was_heard_is_shown_once(talk: Talk):
+    conversation = talk()
+    voice = says(conversation, "dá para trocar?", kind="audio")
+    Attachment.objects.create(
+        message=voice, kind="audio", status="stored", hearing="heard", transcript="dá para trocar?"
+    )
+    shown = bubbles.newest(conversation).bubbles[-1]
+    assert (shown.text, shown.attachments[0].transcript) == ("", "dá para trocar?")

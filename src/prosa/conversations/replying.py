@@ -21,7 +21,7 @@ from prosa.business.people import Membership
 from prosa.channels import base
 from prosa.contracts import OutboundMessage
 from prosa.conversations import ownership
-from prosa.conversations.models import Attachment, Conversation, Message
+from prosa.conversations.models import Attachment, Conversation, Message, State
 from prosa.conversations.ownership import Wish
 from prosa.conversations.states import Move
 from prosa.errors import BadInput, NotAllowed, TooLarge, WindowClosed
@@ -161,11 +161,13 @@ def _put(
 ) -> tuple[int, bool]:
     """The id of the message, and whether it was there before. Call it in a transaction."""
     # The lock that taking over holds too, so that two presses of one button meet here.
-    Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
+    held = Conversation.objects.select_for_update(no_key=True).get(pk=conversation.pk)
     if key and (before := Message.objects.filter(conversation=conversation, key=key).first()) is not None:
         return before.pk, True
     if conversation.contact.blocked_at is not None:
         raise NotAllowed(_("This contact is blocked.\nUnblock them to write."))
+    if held.state == State.AGENT_ACTIVE and held.assignee_id == member.pk:
+        known_epoch = None  # what their page does not know yet is their own last message
     ownership.act(
         conversation.pk,
         Wish(Move.REPLY, f"user:{member.user_id}", assignee=leave_with or member.pk, known_epoch=known_epoch),

@@ -152,6 +152,7 @@ def _name(member: Membership | None) -> str:
 
 def _bubble(message: Message, quotes: dict[str, Quote], reactions: dict[str, list[str]]) -> Bubble:
     payload: dict[str, Any] = message.payload if isinstance(message.payload, dict) else {}
+    files = list(message.attachments.all())
     options = [str(each.get("title", "")) for each in payload.get("options", ()) if isinstance(each, dict)]
     return Bubble(
         key=f"m{message.pk}",
@@ -159,7 +160,7 @@ def _bubble(message: Message, quotes: dict[str, Quote], reactions: dict[str, lis
         at=message.created_at,
         author=message.author,
         who=_name(message.sender) if message.sender_id else thread.author_name(message.author),
-        text=message.text,
+        text="" if any(each.transcript.strip() == message.text.strip() for each in files) else message.text,
         kind=message.kind,
         kind_name=thread.kind_name(message.kind) if message.kind != "text" else "",
         status=message.status,
@@ -167,7 +168,7 @@ def _bubble(message: Message, quotes: dict[str, Quote], reactions: dict[str, lis
         error=message.error or message.error_code if message.status in ("failed", "unconfirmed") else "",
         message_id=message.pk,
         turn_id=message.turn_id if message.direction == "out" else None,
-        attachments=(files := list(message.attachments.all())),
+        attachments=files,
         reactions=reactions.get(message.provider_id or "", []),
         options=options,
         quote=quotes.get(message.reply_to) if message.reply_to else None,

@@ -165,7 +165,8 @@ def _rows(business: Business, member_id: int, parameters: dict[str, Any]) -> lis
     with connection.cursor() as hand:
         hand.execute(queries.page.decode(), {"business_id": business.pk, "member_id": member_id, **parameters})
         found = hand.fetchall()
-    names = {each.pk: name_of(each) for each in business.members.select_related("user")}
+    shown = {each[11] for each in found} - {None}  # the assignees
+    names = {each.pk: name_of(each) for each in business.members.filter(pk__in=shown).select_related("user")}
     teams = dict(business.teams.values_list("pk", "name"))
     return [_row(each, names, teams) for each in found]
 

@@ -32,7 +32,7 @@ from prosa.desk import assignment, queues
 log = logging.getLogger(__name__)
 queries = sql.load(__file__, "stream.sql")
 
-TICK_S = 0.12
+TICK_S = 0.06
 """How long changes are gathered, after some were told, before the next are looked up together. The first is told at once."""
 KEEP_ALIVE_S = 15.0
 SEEN_S = 30.0
