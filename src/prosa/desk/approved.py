@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from prosa.conversations.ownership import Overtaken
 from prosa.desk import actions
 from prosa.desk.access import Seat, desk
 from prosa.desk.writing import MOST_KEY, epoch_of, overtaken, problem
-from prosa.errors import BadInput, ChannelBroken, ProsaError
+from prosa.errors import BadInput, ChannelBroken, NotAllowed, ProsaError
 from prosa.http import Client
 
 FRESH_S = 600.0
@@ -151,10 +151,22 @@ def send(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse
     if not provider.has_templates:
         raise Http404
     try:
-        found = next((each for each in listed(conversation.inbox) if each.id == request.POST.get("template")), None)
-        if found is None:
-            return problem(request, _("This template is not approved any more.\nChoose another."), 422)
-        message = provider.fill(found, _values(found, request.POST))
+        approved = listed(conversation.inbox)
+    except (ProsaError, TimeoutError) as error:
+        return problem(request, _calm(error), 503)
+    found = next((each for each in approved if each.id == request.POST.get("template")), None)
+    if found is None:
+        return problem(request, _("This template is not approved any more.\nChoose another."), 422)
+    values = {slot.key: request.POST.get(slot.key, "").strip() for slot in found.slots}
+    if not all(values.values()):
+        return problem(request, _("A place of the template is empty.\nFill in every one."), 422)
+    try:
+        message = provider.fill(found, values)
+    except BadInput:
+        return problem(
+            request, _("A value does not fit the template.\nA file is an address that begins with https://."), 422
+        )
+    try:
         actions.send_template(
             seat,
             conversation,
@@ -164,21 +176,16 @@ def send(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse
         )
     except Overtaken as error:
         return overtaken(request, seat, error)
-    except (ProsaError, TimeoutError) as error:
-        return problem(request, _calm(error), 422)
+    except ProsaError as error:
+        return problem(request, str(error), 422)
     return HttpResponse(status=204)
 
 
-def _values(template: Template, given: Mapping[str, str]) -> dict[str, str]:
-    values = {slot.key: given.get(slot.key, "").strip() for slot in template.slots}
-    if not all(values.values()):
-        raise BadInput(_("A place of the template is empty.\nFill in every one."))
-    return values
-
-
 def _calm(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return _("The channel did not answer in time.\nTry again in a moment.")
     if isinstance(error, ChannelBroken):
         return _("The channel refuses to show its templates.\nAn administrator tests the inbox's credentials.")
-    return str(error)
+    if isinstance(error, NotAllowed):
+        return _(
+            "The inbox has no WhatsApp Business account ID, so its templates cannot be read.\nAn administrator enters it in the inbox's credentials."
+        )
+    return _("The channel cannot be asked for its templates just now.\nTry again in a moment.")

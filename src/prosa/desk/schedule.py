@@ -119,6 +119,8 @@ def send(pk: int) -> None:
 def _leave(row: Scheduled, conversation: Conversation) -> None:
     if row.member.left_at is not None or not row.member.may(Role.AGENT):
         raise NotAllowed(_("Who wrote it may not answer customers any more."))
+    if conversation.state == State.RESOLVED:
+        raise NotAllowed(_("The conversation was resolved before its time came."))
     with_another = conversation.state == State.AGENT_ACTIVE and conversation.assignee_id not in (None, row.member_id)
     replying.reply(
         conversation,

@@ -25,7 +25,7 @@ from prosa.desk import actions
 from prosa.desk.access import Seat, desk
 from prosa.desk.models import Place
 from prosa.desk.queues import name_of
-from prosa.errors import BadInput, ConfigurationError, ProsaError, TooLarge
+from prosa.errors import BadInput, ConfigurationError, PermanentError, ProsaError, TooLarge
 
 TYPING_S = 8
 """How long somebody is said to be typing after their last key."""
@@ -75,6 +75,10 @@ def _enclosure(request: HttpRequest, upload: UploadedFile[Any]) -> Enclosure:
     except ConfigurationError:  # the extra is not installed: it is sent as the file it is
         upload.seek(0)
         return given
+    except TooLarge:
+        raise TooLarge(_("The recording is too long.\nMake two of it.")) from None
+    except PermanentError:
+        raise BadInput(_("The recording holds no sound.\nRecord it again.")) from None
     return Enclosure("voice.ogg", BytesIO(sound), len(sound), VOICE_TYPE, voice=True)
 
 
