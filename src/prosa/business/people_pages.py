@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
@@ -18,8 +19,8 @@ class MembershipAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     list_display = ("user", "business", "role", "available", "capacity", "seen_at", "left_at")
     list_filter = ("business", "role", "available")
     list_select_related = ("user", "business")
-    search_fields = ("user__email",)
-    autocomplete_fields = ("user",)
+    search_fields = (f"user__{get_user_model().USERNAME_FIELD}",)
+    raw_id_fields = ("user",)  # a host project's admin of users may not be searchable
     ordering = ("business__name", "id")
     fields = ("business", "user", "role", "available", "capacity", "left_at")
 
