@@ -65,7 +65,7 @@ def main() -> None:
     with fresh(**settings) as here:
         os.environ.clear()
         os.environ.update(here.environment)
-        here.sql("UPDATE prosa_business_business SET quiet_ms = 100, max_quiet_ms = 1000")
+        here.sql("UPDATE prosa_business_business SET quiet_ms = 100, max_quiet_ms = 1000, failures_before_handoff = 0")
         report = Report("crash", TARGETS)
         report.figures |= uvloop.run(_run(here, options)) | {"seed": options.seed}
         report.show(as_json=options.json)

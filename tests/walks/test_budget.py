@@ -12,7 +12,7 @@ from tests.walks.payloads import said
 from prosa.agents import runner
 from prosa.business.models import Business
 from prosa.contracts import Turn, TurnResult, Usage
-from prosa.conversations.words import words
+from prosa.conversations.words import in_line, words
 from prosa.costs.models import Budget
 from prosa.knowledge.models import ApprovedAnswer
 
@@ -42,6 +42,10 @@ async def ask(house: House, number: int, text: str) -> None:
     await house.quiet()
 
 
+def _passed_on() -> str:
+    return f"{words('pt-br')['over_budget']}\n\n{in_line('pt-br', 0, None)}"
+
+
 def steps(house: House) -> list[str]:
     return [row[0] for row in house.rows("select trace->'budget'->>'step' from prosa_conversations_turn order by id")]
 
@@ -56,7 +60,7 @@ async def test_an_exhausted_budget_degrades_step_by_step(house: House, budget: B
     assert steps(house) == ["normal", "normal", "cheaper", "cheaper", "short", "approved_only", "approved_only"]
     assert [turn.model for turn in house.mind.turns] == [DEAR, DEAR, CHEAP, CHEAP, CHEAP, "offline", "offline"]
     assert [turn.history_tokens for turn in house.mind.turns] == [6000, 6000, 6000, 6000, 1500, 6000, 6000]
-    assert house.carrier.texts()[-2:] == ["Entregamos às terças.", words("pt-br")["over_budget"]]
+    assert house.carrier.texts()[-2:] == ["Entregamos às terças.", _passed_on()]
     assert house.state() == "awaiting_agent"
     assert [event["reason"] for event in house.events("handed_off")] == ["budget"]
     assert house.rows("select step, scope, spent from prosa_costs_budgetnotice order by id") == [
@@ -93,7 +97,7 @@ async def test_a_person_at_once_when_the_business_wants_that(house: House, budge
     await ask(house, 2, "vocês entregam?")
     assert steps(house) == ["normal", "handoff"]
     assert len(house.mind.turns) == 1
-    assert house.carrier.texts()[-1] == words("pt-br")["over_budget"]
+    assert house.carrier.texts()[-1] == _passed_on()
     assert house.state() == "awaiting_agent"
     assert house.one("select requests from prosa_conversations_turn order by id desc limit 1") == 0
 
