@@ -67,7 +67,9 @@ def main() -> None:
             os.environ.clear()
             os.environ.update(here.environment)
             _django()
-            here.sql("UPDATE prosa_business_business SET quiet_ms = 0, max_quiet_ms = 0, locale = 'pt-br', failures_before_handoff = 0")
+            here.sql(
+                "UPDATE prosa_business_business SET quiet_ms = 0, max_quiet_ms = 0, locale = 'pt-br', failures_before_handoff = 0"
+            )
             _turns.seed(here, max(options.turns, CONCURRENCY))
             if "cpu" in parts:
                 uvloop.run(_cpu(here, report, options))
