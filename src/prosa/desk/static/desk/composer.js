@@ -111,6 +111,9 @@ addEventListener("pagehide", () => {
   fetch(writing.form.dataset.draft, { method: "POST", body: draftOf(writing), headers, keepalive: true }).catch(() => {});
 });
 
+let returning = false;
+addEventListener("focus", () => { if (writing) { returning = true; catchUp(); } });
+
 document.addEventListener("prosa:since", (event) => {
   const fresh = event.detail;
   if (!writing) return;
@@ -120,7 +123,9 @@ document.addEventListener("prosa:since", (event) => {
   // Another tab of the same person writes, or has sent: this one follows while nobody writes here.
   const draft = fresh.querySelector("#since-draft")?.dataset.text;
   const { field } = writing;
-  if (draft === undefined || document.hasFocus() || writing.sending || field.value !== writing.kept || field.value === draft) return;
+  const away = returning || !document.hasFocus();
+  returning = false;
+  if (draft === undefined || !away || writing.sending || field.value !== writing.kept || field.value === draft) return;
   field.value = draft;
   writing.kept = draft;
   grow(field);
