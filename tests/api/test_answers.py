@@ -13,6 +13,7 @@ from tests.api.conftest import World, echo, shop
 from prosa.contracts import Handoff, Option, Reply, Turn, TurnResult
 from prosa.conversations import door, ownership
 from prosa.conversations.models import Conversation, Message, WebhookEvent
+from prosa.conversations.words import in_line
 
 
 @pytest.fixture
@@ -152,7 +153,7 @@ async def test_while_people_are_awaited_nobody_waits(world: World):
 
     world.think = think
     handed = (await world.ask("I am angry")).json()
-    assert handed["response"] == "A person will come."
+    assert handed["response"] == f"A person will come.\n\n{in_line('pt-br', 0, None)}"
     response = await world.ask("Hello?")
     assert (response.status_code, response.json()["status"]) == (200, "waiting")
     assert response.json()["poll"]
