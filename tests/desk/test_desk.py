@@ -302,9 +302,7 @@ def test_strange_addresses_are_no_errors(bia: Membership, at_desk: Desk, talk: T
     assert at_desk(bia).get(f"/agent/dashboard?{query}").status_code == 200
 
 
-def test_opening_a_long_conversation_takes_as_few_queries_as_a_short_one(
-    bia: Membership, at_desk: Desk, talk: Talk
-):
+def test_opening_a_long_conversation_takes_as_few_queries_as_a_short_one(bia: Membership, at_desk: Desk, talk: Talk):
     conversation = talk()
     client = at_desk(bia)
     client.get(f"/agent/c/{conversation.pk}")

@@ -214,7 +214,9 @@ def _listed(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
 
 def choices(seat: Seat, chosen: queues.Filters) -> list[tuple[str, str, list[tuple[int, str, bool]]]]:
     """What the list can be narrowed by: (name, label, (id, name, is it chosen)…), only where there is a choice."""
-    people = [(each.pk, queues.name_of(each)) for each in seat.business.members.filter(left_at=None).select_related("user")]
+    people = [
+        (each.pk, queues.name_of(each)) for each in seat.business.members.filter(left_at=None).select_related("user")
+    ]
     given: list[tuple[str, str, Any, int | None]] = [
         ("inbox", _("Inbox"), seat.business.inboxes.values_list("pk", "name"), chosen.inbox_id),
         ("label", _("Label"), seat.business.labels.values_list("pk", "name"), chosen.label_id),
@@ -229,54 +231,64 @@ def _zone(seat: Seat) -> dict[str, ZoneInfo]:
 
 
 def _shell(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
-    return _zone(seat) | _listed(request, seat, queue) | {
-        "seat": seat,
-        "seats": seats(request.user),
-        "queue": queue,
-        "queues": queues.queue_names(),
-        "counts": queues.counts(seat),
-        "first": True,
-        "filters": choices(seat, _filters(request)),
-        "narrowed": _filters(request) != queues.Filters(),
-        "my_teams": queues.teams_of(seat.member),
-        "names": {each.pk: queues.name_of(each) for each in seat.business.members.select_related("user")},
-    }
+    return (
+        _zone(seat)
+        | _listed(request, seat, queue)
+        | {
+            "seat": seat,
+            "seats": seats(request.user),
+            "queue": queue,
+            "queues": queues.queue_names(),
+            "counts": queues.counts(seat),
+            "first": True,
+            "filters": choices(seat, _filters(request)),
+            "narrowed": _filters(request) != queues.Filters(),
+            "my_teams": queues.teams_of(seat.member),
+            "names": {each.pk: queues.name_of(each) for each in seat.business.members.select_related("user")},
+        }
+    )
 
 
 def _context(seat: Seat, found: Conversation) -> dict[str, Any]:
     left = replying.window_left(found)
     places = Place.objects.filter(conversation=found, typing_until__gt=timezone.now()).exclude(member=seat.member)
-    return _zone(seat) | {
-        "seat": seat,
-        "conversation": found,
-        "state_label": State(found.state).label,
-        "mine": found.assignee_id == seat.member.pk,
-        "may_write": seat.may(Role.AGENT),
-        "window_left": left,
-        "window_closed": left is not None and left <= timedelta(0),
-        "window_ends": timezone.now() + left if left is not None and left > timedelta(0) else None,
-        "typing": [queues.name_of(each.member) for each in places.select_related("member__user")],
-        "thinking": found.state == State.BOT and found.messages.filter(pending=True).exists(),
-        "now": timezone.now(),
-        "has_templates": base.provider(found.inbox.kind).has_templates,
-    } | (
-        {"offer": assist.withheld(found), "scheduled": schedule.shown(found)} if seat.may(Role.AGENT) else {}
+    return (
+        _zone(seat)
+        | {
+            "seat": seat,
+            "conversation": found,
+            "state_label": State(found.state).label,
+            "mine": found.assignee_id == seat.member.pk,
+            "may_write": seat.may(Role.AGENT),
+            "window_left": left,
+            "window_closed": left is not None and left <= timedelta(0),
+            "window_ends": timezone.now() + left if left is not None and left > timedelta(0) else None,
+            "typing": [queues.name_of(each.member) for each in places.select_related("member__user")],
+            "thinking": found.state == State.BOT and found.messages.filter(pending=True).exists(),
+            "now": timezone.now(),
+            "has_templates": base.provider(found.inbox.kind).has_templates,
+        }
+        | ({"offer": assist.withheld(found), "scheduled": schedule.shown(found)} if seat.may(Role.AGENT) else {})
     )
 
 
 def panes(request: HttpRequest, seat: Seat, found: Conversation) -> dict[str, Any]:
     """Everything the middle and the right pane show."""
     place = _read(seat, found)
-    return _context(seat, found) | about.pane(seat, found) | {
-        "stretch": bubbles.newest(found),
-        "handover": handover(found),
-        "copilot_ways": ways(),
-        "draft": place.draft,
-        "draft_note": place.draft_note,
-        "canned": canned.ready(seat, found),
-        "sending": {"types": replying.SENDABLE, "most": replying.MOST_BYTES},
-        "queue": _queue(request),
-    }
+    return (
+        _context(seat, found)
+        | about.pane(seat, found)
+        | {
+            "stretch": bubbles.newest(found),
+            "handover": handover(found),
+            "copilot_ways": ways(),
+            "draft": place.draft,
+            "draft_note": place.draft_note,
+            "canned": canned.ready(seat, found),
+            "sending": {"types": replying.SENDABLE, "most": replying.MOST_BYTES},
+            "queue": _queue(request),
+        }
+    )
 
 
 def _read(seat: Seat, found: Conversation) -> Place:

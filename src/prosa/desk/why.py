@@ -13,7 +13,9 @@ from prosa.conversations.models import Turn
 from prosa.conversations.reply_pages import LEVELS, stored
 from prosa.desk.access import Seat, desk
 
-POLICY = "default-src 'self'; style-src-attr 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
+POLICY = (
+    "default-src 'self'; style-src-attr 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
+)
 """The bar that tells where the time went has its widths in attributes."""
 
 
