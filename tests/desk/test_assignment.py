@@ -59,6 +59,11 @@ def ago(conversation: Conversation, minutes: float) -> None:
     Conversation.objects.filter(pk=conversation.pk).update(**values)
 
 
+def jobs(name: str, **arguments: int) -> list[ProcrastinateJob]:
+    """What is to be done; other tests leave jobs behind."""
+    return list(ProcrastinateJob.objects.filter(task_name=f"prosa.desk.assignment.{name}", args=arguments))
+
+
 def kinds(conversation: Conversation) -> list[str]:
     return list(conversation.events.order_by("id").values_list("kind", flat=True))
 
@@ -68,8 +73,7 @@ def kinds(conversation: Conversation) -> list[str]:
 
 def test_a_handoff_asks_the_rota(talk: Talk):
     conversation = handed_off(talk)
-    job = ProcrastinateJob.objects.get(task_name="prosa.desk.assignment.rota")
-    assert job.args == {"conversation_id": conversation.pk}
+    assert len(jobs("rota", conversation_id=conversation.pk)) == 1
 
 
 def test_they_take_turns_and_nobody_holds_more_than_they_can(bia: Membership, rui: Membership, talk: Talk):
@@ -181,7 +185,7 @@ def test_given_to_a_team_by_hand_the_rota_names_one_of_it(
     conversation = handed_off(talk)
     address = reverse("desk:move", args=[conversation.pk, "assign"])
     assert at_desk(bia).post(address, {"to": f"team:{team.pk}"}).status_code == 204
-    assert ProcrastinateJob.objects.filter(task_name="prosa.desk.assignment.rota").count() == 1
+    assert len(jobs("rota", conversation_id=conversation.pk)) == 1
     assignment.rota(conversation.pk)
     # Not back to the one who passed it on.
     assert of(conversation).assignee == rui
@@ -390,8 +394,7 @@ def test_the_round_and_the_clock_are_chores():
 def test_when_somebody_comes_what_waits_is_given_out(business: Business, bia: Membership, talk: Talk):
     conversation = handed_off(talk)
     assert stream.seen([bia.pk]) == {bia.pk}
-    job = ProcrastinateJob.objects.get(task_name="prosa.desk.assignment.drain")
-    assert job.args == {"business_id": business.pk}
+    assert len(jobs("drain", business_id=business.pk)) == 1
     assignment.drain(business.pk)
     assert of(conversation).assignee == bia
 
@@ -399,7 +402,7 @@ def test_when_somebody_comes_what_waits_is_given_out(business: Business, bia: Me
 def test_who_was_there_before_asks_for_nothing(bia: Membership):
     come(bia)
     assert stream.seen([bia.pk]) == {bia.pk}
-    assert not ProcrastinateJob.objects.filter(task_name="prosa.desk.assignment.drain").exists()
+    assert jobs("drain", business_id=bia.business_id) == []
 
 
 def test_who_says_they_are_available_again_is_given_what_waits(
@@ -408,6 +411,6 @@ def test_who_says_they_are_available_again_is_given_what_waits(
     come(bia)
     handed_off(talk)
     client = at_desk(bia)
-    for on, jobs in (("0", 0), ("1", 1)):
+    for on, count in (("0", 0), ("1", 1)):
         client.post(reverse("desk:available"), {"on": on})
-        assert ProcrastinateJob.objects.filter(task_name="prosa.desk.assignment.drain").count() == jobs
+        assert len(jobs("drain", business_id=business.pk)) == count
