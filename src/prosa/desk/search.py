@@ -154,9 +154,9 @@ def fill(batches: int, *, wait: bool = False) -> bool:
             found = hand.fetchone()
             if found is None:
                 return True
-            hand.execute(queries.newest.decode())
-            (newest,) = hand.fetchone()
-            through = min(found[0] + BATCH, newest)
+            hand.execute(queries.ahead.decode(), {"position": found[0]})
+            newest, first = hand.fetchone()
+            through = min(max(found[0], first - 1) + BATCH, newest)
             values: dict[str, Any] = {"through": through, "marks": _MARKS, "blanks": " " * len(_MARKS)}
             hand.execute(queries.fill.decode(), values | {"after": found[0] - MARGIN})
             hand.execute(queries.hear.decode(), values | {"after": found[0] - HEARD_MARGIN})

@@ -11,8 +11,10 @@ SELECT position FROM prosa_knowledge_mark WHERE name = 'desk search' FOR UPDATE 
 -- name: moved
 UPDATE prosa_knowledge_mark SET position = greatest(position, %(through)s) WHERE name = 'desk search'
 
--- name: newest
-SELECT coalesce(max(id), 0) FROM prosa_conversations_message
+-- name: ahead
+-- The newest message, and the first one after the mark: numbers without messages are not gone through.
+SELECT coalesce((SELECT max(id) FROM prosa_conversations_message), 0),
+       coalesce((SELECT min(id) FROM prosa_conversations_message WHERE id > %(position)s), 0)
 
 -- name: fill
 -- Messages of a stretch of numbers that are not there yet.
