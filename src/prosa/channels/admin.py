@@ -25,7 +25,7 @@ from prosa.business.pages import register
 from prosa.channels import base
 from prosa.channels.forms import InboxForm, field_name, forget_name, form_for
 from prosa.channels.models import ApiKey, Inbox
-from prosa.contracts import Finding, InboxConfig
+from prosa.contracts import Finding
 from prosa.errors import ConfigurationError, ProsaError
 from prosa.http import Client
 
@@ -64,19 +64,7 @@ def try_credentials(inbox: Inbox) -> list[Finding]:
                 gettext("Install its package or delete the inbox."),
             )
         ]
-    config = InboxConfig(
-        id=inbox.pk,
-        business_id=inbox.business_id,
-        kind=inbox.kind,
-        slug=inbox.slug,
-        routing_key=inbox.routing_key,
-        credentials=inbox.credentials or {},
-        verify_token=inbox.verify_token,
-        active=inbox.active,
-        is_default=inbox.is_default,
-        public_url=conf.settings().public_url,
-        settings=inbox.settings,
-    )
+    config = inbox.config()
 
     async def ask() -> list[Finding]:
         async with asyncio.timeout(CHECK_SECONDS), Client() as client:

@@ -10,7 +10,9 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from prosa import conf
 from prosa.business.models import Business
+from prosa.contracts import InboxConfig
 from prosa.encryption import EncryptedJSONField
 
 
@@ -59,6 +61,22 @@ class Inbox(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def config(self) -> InboxConfig:
+        """As providers know it, opened and immutable; the hot path reads its own copy (``inboxes``)."""
+        return InboxConfig(
+            id=self.pk,
+            business_id=self.business_id,
+            kind=self.kind,
+            slug=self.slug,
+            routing_key=self.routing_key,
+            credentials=self.credentials or {},
+            verify_token=self.verify_token,
+            active=self.active,
+            is_default=self.is_default,
+            public_url=conf.settings().public_url,
+            settings=self.settings,
+        )
 
 
 class ApiKey(models.Model):

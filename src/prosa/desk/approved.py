@@ -14,11 +14,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from prosa import conf
 from prosa.business.people import Role
 from prosa.channels import base
 from prosa.channels.models import Inbox
-from prosa.contracts import InboxConfig, Slot, Template
+from prosa.contracts import Slot, Template
 from prosa.contracts.templates import PLACE
 from prosa.conversations.ownership import Overtaken
 from prosa.desk import actions
@@ -74,19 +73,7 @@ def listed(inbox: Inbox, *, fresh: bool = False) -> Sequence[Template]:
 
 
 def _ask(inbox: Inbox) -> Sequence[Template]:
-    config = InboxConfig(
-        id=inbox.pk,
-        business_id=inbox.business_id,
-        kind=inbox.kind,
-        slug=inbox.slug,
-        routing_key=inbox.routing_key,
-        credentials=inbox.credentials or {},
-        verify_token=inbox.verify_token,
-        active=inbox.active,
-        is_default=inbox.is_default,
-        public_url=conf.settings().public_url,
-        settings=inbox.settings,
-    )
+    config = inbox.config()
 
     async def ask() -> Sequence[Template]:
         async with asyncio.timeout(LONGEST_S), Client() as client:
