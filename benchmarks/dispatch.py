@@ -138,7 +138,7 @@ def _wait(here: Installation, count: int) -> None:
 async def _drain(dsn: str, count: int) -> float:
     """Seconds from the first claim to the last release."""
     from prosa.conversations.dispatch import Claim, Dispatcher, Release
-    from prosa.conversations.models import Lane
+    from prosa.conversations.lanes import Lane
 
     begun: list[float] = []
 
@@ -193,7 +193,7 @@ async def _worker(here: Installation, seconds: float) -> AsyncIterator[_Worker]:
 
 async def _be_worker(seconds: float) -> None:
     from prosa.conversations.dispatch import Claim, Dispatcher, Release
-    from prosa.conversations.models import Lane
+    from prosa.conversations.lanes import Lane
 
     def say(what: str, conversation: int) -> None:
         sys.stdout.write(json.dumps({what: time.monotonic(), "conversation": conversation}) + "\n")

@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 CHORES = (
     "prosa.conversations.learning",
     "prosa.conversations.missed",
-    "prosa.conversations.pending",
+    "prosa.conversations.acts.pending",
     "prosa.conversations.retention",
     "prosa.conversations.summaries",
-    "prosa.conversations.voicing",
+    "prosa.conversations.media.voicing",
     "prosa.desk.assignment",
     "prosa.desk.clocks",
     "prosa.desk.notices",

@@ -33,7 +33,7 @@ from prosa.contracts import (
     ToolOffer,
     WebhookRequest,
 )
-from prosa.conversations import offers
+from prosa.conversations.acts import offers
 from prosa.errors import BadInput, PermanentError, ProsaError, SlowDown, TemporaryError, UnknownOutcome
 from prosa.http import Client
 

@@ -15,8 +15,8 @@ from prosa.agents import llm, runner
 from prosa.channels import inboxes
 from prosa.channels.inboxes import Inboxes
 from prosa.conversations.dispatch import Claim, Dispatcher, Handler, Release
-from prosa.conversations.media import MediaLane
-from prosa.conversations.models import Lane
+from prosa.conversations.lanes import Lane
+from prosa.conversations.media.fetching import MediaLane
 from prosa.conversations.outbox import Outbox
 from prosa.conversations.turns import Turns
 from prosa.errors import ConfigurationError

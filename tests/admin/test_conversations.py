@@ -12,9 +12,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from prosa.conversations import downloads, thread, webhook_pages
-from prosa.conversations.bodies import CHARACTERS, readable
+from prosa.conversations import thread
+from prosa.conversations.media import downloads
 from prosa.conversations.models import Attachment, Conversation, Event, Message, Turn, WebhookEvent
+from prosa.conversations.pages import webhooks as webhook_pages
+from prosa.conversations.pages.bodies import CHARACTERS, readable
 
 
 def page_of(conversation):

@@ -8,8 +8,9 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from prosa.channels.models import ApiKey
-from prosa.conversations.deeds import Execution
-from prosa.conversations.models import Dispatch, Message, WebhookEvent
+from prosa.conversations.acts.deeds import Execution
+from prosa.conversations.lanes import Dispatch
+from prosa.conversations.models import Message, WebhookEvent
 from prosa.knowledge.models import ApprovedAnswer
 
 PROSA = [model for model in admin.site._registry if model._meta.app_label.startswith("prosa_")]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.admin.test_conversations import page_of, say, think
 
 from prosa.contacts.models import Fact
-from prosa.conversations import account, trace, tracing
+from prosa.conversations.traces import account, trace, tracing
 
 TOLD = {
     "attempts": [

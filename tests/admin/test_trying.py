@@ -18,7 +18,8 @@ from prosa.business import publishing
 from prosa.business.models import Business, Guideline, GuidelineDraft
 from prosa.channels.models import Inbox
 from prosa.contracts import Caller, Json, ToolContext, ToolOffer, ToolResult, Turn, TurnResult
-from prosa.conversations import offers, trying
+from prosa.conversations.acts import offers
+from prosa.conversations.guidelines import trying
 from prosa.costs.models import Budget, UsageDay
 from prosa.errors import BadInput
 from prosa.hookspecs import hookimpl

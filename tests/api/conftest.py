@@ -15,7 +15,7 @@ from prosa import conf
 from prosa.business.models import Business, Guideline
 from prosa.channels.models import ApiKey, Inbox
 from prosa.contracts import Reply, Turn, TurnResult
-from prosa.conversations import keys
+from prosa.conversations.rest import keys
 from prosa.postgres import shared
 from prosa.worker import Worker
 

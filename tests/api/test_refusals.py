@@ -18,9 +18,10 @@ from tests.api.conftest import World
 
 from prosa import conf
 from prosa.channels.models import ApiKey, Inbox
-from prosa.conversations import asking, door, keys
+from prosa.conversations import asking, door
 from prosa.conversations.models import Message
 from prosa.conversations.receiver import Unavailable
+from prosa.conversations.rest import keys
 from prosa.postgres import shared
 
 URL = "/api/v1/messages"
@@ -155,8 +156,8 @@ async def test_characters_a_database_refuses_are_taken(web: World):
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(body=st.one_of(st.binary(max_size=60), st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["user_id", "text", "msg", "inbox", "attachments"]), inner), max_leaves=8).map(lambda value: json.dumps(value).encode())))  # fmt: skip
 def test_any_body_is_a_question_or_a_problem(body: bytes):
-    from prosa.conversations.api_bodies import Question, read
-    from prosa.conversations.problems import Problem
+    from prosa.conversations.rest.bodies import Question, read
+    from prosa.conversations.rest.problems import Problem
 
     told = None
     try:

@@ -7,7 +7,7 @@ from tests.api.conftest import World, shop
 
 from prosa.agents import runner
 from prosa.business.models import Business
-from prosa.conversations.trace import Trace
+from prosa.conversations.traces.trace import Trace
 from prosa.knowledge.models import ApprovedAnswer
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prosa.agents.tools import CONFIRM, REFUSE
-from prosa.conversations.consent import Said, decide, read
+from prosa.conversations.acts.consent import Said, decide, read
 
 QUESTION = "Confirma o cancelamento do pedido 4821? Isso não pode ser desfeito."
 YES = [

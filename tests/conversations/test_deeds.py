@@ -10,8 +10,9 @@ from django.utils import timezone
 from prosa.business.models import Business
 from prosa.channels.models import Inbox
 from prosa.contacts.models import Contact
-from prosa.conversations import pending, retention
-from prosa.conversations.deeds import Execution, PendingAction
+from prosa.conversations import retention
+from prosa.conversations.acts import pending
+from prosa.conversations.acts.deeds import Execution, PendingAction
 from prosa.conversations.models import Conversation, Event
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core.files.storage import Storage, default_storage
 
-from prosa.conversations import kept
+from prosa.conversations.media import kept
 
 NAME = "1/spoken/abc.ogg"
 KILLED = """
@@ -20,7 +20,7 @@ import django, os, signal, sys
 django.setup()
 from django.conf import settings
 settings.MEDIA_ROOT = sys.argv[1]
-from prosa.conversations import kept
+from prosa.conversations.media import kept
 
 class Half:
     left = 3

@@ -10,7 +10,7 @@ import pytest
 
 from prosa import plugins
 from prosa.contracts import Caller, Json, ToolContext, ToolOffer, ToolResult
-from prosa.conversations import offers
+from prosa.conversations.acts import offers
 from prosa.hookspecs import hookimpl
 
 SCHEMA: Json = {"type": "object", "properties": {"order": {"type": "string"}}, "additionalProperties": False}

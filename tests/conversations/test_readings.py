@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prosa.contracts import Caller, Json, Passage, ToolContext, ToolOffer, ToolResult, Turn
-from prosa.conversations import readings
+from prosa.conversations.acts import readings
 
 ANA = Caller(1, 10, 100, "rest")
 TURN = Turn("Loja", "pt-br", "rest", (), datetime.now(UTC))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prosa.conversations import relevance
+from prosa.conversations.guidelines import relevance
 from prosa.knowledge.fusion import Service
 
 WHENS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from prosa.conversations.topics import strict
+from prosa.conversations.guidelines.topics import strict
 
 LINES = "reembolso; devolução do dinheiro\n\nefeitos colaterais; side effects\n ; sem nome\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from prosa.contracts import Option, OutboundMessage
-from prosa.conversations import voicing
+from prosa.conversations.media import voicing
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role, Team
 from prosa.conversations import ownership
-from prosa.conversations.models import Conversation, Dispatch, Event, Lane, Message, State
+from prosa.conversations.lanes import Dispatch, Lane
+from prosa.conversations.models import Conversation, Event, Message, State
 from prosa.conversations.ownership import Wish
 from prosa.conversations.states import Move
 from prosa.conversations.words import words

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role, Team
-from prosa.conversations.models import Attachment, Conversation, Dispatch, Label, Lane, Message, State
+from prosa.conversations.lanes import Dispatch, Lane
+from prosa.conversations.models import Attachment, Conversation, Label, Message, State
 from prosa.desk.models import Note, Place
 
 Talk = Callable[..., Conversation]

@@ -30,7 +30,7 @@ def test_it_is_found_where_it_is_installed(tmp_path: Path):
     (folder / "entry_points.txt").write_text(f"[prosa]\n{points}\n")
     look = (
         "import django; django.setup()\n"
-        "from prosa.conversations import offers\n"
+        "from prosa.conversations.acts import offers\n"
         "usable, problems = offers.offered()\n"
         "assert not problems, problems\n"
         "print(*(f'{offer.name} {offer.identity}' for offer in usable))"
@@ -46,7 +46,7 @@ def test_the_guide_shows_what_the_contract_has():
     import dataclasses
 
     from prosa.contracts import Caller, ToolOffer
-    from prosa.conversations.offers import WHO
+    from prosa.conversations.acts.offers import WHO
 
     guide = (EXAMPLE.parents[1] / "docs" / "howto" / "plugin-tools.md").read_text("utf-8")
     rows = [line.split("`")[1] for line in guide.splitlines() if line.startswith("| `")]

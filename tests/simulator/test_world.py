@@ -130,7 +130,7 @@ def test_a_tunnel_is_not_this_machine_whatever_host_it_writes(header: str) -> No
 
 
 def test_the_open_alias_of_the_api_refuses_the_same_forwarders() -> None:
-    from prosa.conversations import keys
+    from prosa.conversations.rest import keys
 
     assert keys.FORWARDED == guard.FORWARDED
 

@@ -21,7 +21,7 @@ from tests.walks.shop import Shop
 from prosa import conf, plugins
 from prosa.agents import runner
 from prosa.business.models import Business
-from prosa.conversations import offers, proving
+from prosa.conversations.acts import offers, proving
 from prosa.conversations.words import words
 from prosa.simulator import fake_llm
 

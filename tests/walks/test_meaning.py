@@ -15,7 +15,8 @@ from prosa.agents import runner
 from prosa.business.guidance import Rule
 from prosa.business.models import Business
 from prosa.contracts import Json, Turn, TurnResult, Usage
-from prosa.conversations import learning, meaning
+from prosa.conversations import learning
+from prosa.conversations.guidelines import meaning
 from prosa.costs.models import ModelPrice
 from prosa.knowledge import filling, fusion, index
 from prosa.simulator import fake_llm

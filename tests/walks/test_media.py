@@ -16,7 +16,8 @@ from tests.walks.house import House, elsewhere
 from tests.walks.payloads import image, said, text, written
 
 from prosa.contracts import Media
-from prosa.conversations import dispatch, media
+from prosa.conversations import dispatch
+from prosa.conversations.media import fetching as media
 from prosa.errors import PermanentError, TemporaryError
 
 PICTURE = b"\xff\xd8\xff" + b"picture" * 1000

@@ -14,7 +14,7 @@ from prosa import conf, plugins
 from prosa.agents import runner
 from prosa.business.models import Business, Guideline, Specialist
 from prosa.contracts import Caller, Json, ToolContext, ToolOffer, ToolResult, Turn, TurnResult
-from prosa.conversations import offers
+from prosa.conversations.acts import offers
 from prosa.hookspecs import hookimpl
 from prosa.simulator import fake_llm
 

@@ -18,7 +18,8 @@ from tests.walks.test_voice import NOTE, file, spoken
 from prosa.agents import audio
 from prosa.channels.providers.whatsapp_cloud import WhatsAppCloud
 from prosa.contracts import InboxConfig, OutboundMessage, Sent, Turn, TurnResult
-from prosa.conversations import dispatch, voicing
+from prosa.conversations import dispatch
+from prosa.conversations.media import voicing
 from prosa.errors import PermanentError, TemporaryError
 from prosa.simulator import fake_speech
 

@@ -21,8 +21,9 @@ from prosa.agents import audio
 from prosa.business.models import Business
 from prosa.channels.models import Inbox
 from prosa.contracts import Turn, TurnResult
-from prosa.conversations import dispatch, links
+from prosa.conversations import dispatch
 from prosa.conversations.door import Door
+from prosa.conversations.media import links
 from prosa.simulator import app, customer, fake_speech
 from prosa.simulator.world import Bubble, Customer, Line, Thread, World
 

@@ -17,7 +17,7 @@ from prosa.agents import runner
 from prosa.business.models import Business
 from prosa.contracts import Media
 from prosa.conversations import dispatch
-from prosa.conversations.hearing import UNHEARD_NOTE
+from prosa.conversations.media.hearing import UNHEARD_NOTE
 from prosa.conversations.words import words
 from prosa.costs.models import Budget, ModelPrice
 from prosa.simulator import fake_llm, fake_speech

@@ -17,7 +17,7 @@ from rich.progress import Progress, track
 
 from prosa import conf, postgres
 from prosa.business.models import Business
-from prosa.conversations import trying
+from prosa.conversations.guidelines import trying
 from prosa.errors import ConfigurationError, ProsaError, TemporaryError
 from prosa.knowledge import chunking, filling, fusion, index
 from prosa.postgres import connections

@@ -19,23 +19,18 @@ from unfold.decorators import display
 from prosa.business.pages import register
 from prosa.business.zones import zone_named
 from prosa.contacts.models import Identity
-from prosa.conversations import (
-    analyst_page,
-    copies,
-    deed_pages,
-    dispatch,
-    downloads,
-    ownership,
-    spent,
-    thread,
-    webhook_pages,
-)
-from prosa.conversations.copilot_pages import CopilotPages, handover, ways
-from prosa.conversations.dashboard import UNDELIVERED
-from prosa.conversations.models import Attachment, Conversation, Dispatch, Lane, Message, State
-from prosa.conversations.pages import ReadOnlyAdmin, conversation_link, name_of
-from prosa.conversations.reply_pages import ReplyPages
-from prosa.conversations.trying_pages import TryPages
+from prosa.conversations import dispatch, ownership, spent, thread
+from prosa.conversations.lanes import Dispatch, Lane
+from prosa.conversations.media import copies, downloads
+from prosa.conversations.models import Attachment, Conversation, Message, State
+from prosa.conversations.pages import analyst as analyst_page
+from prosa.conversations.pages import deeds as deed_pages
+from prosa.conversations.pages import webhooks as webhook_pages
+from prosa.conversations.pages.copilot import CopilotPages, handover, ways
+from prosa.conversations.pages.dashboard import UNDELIVERED
+from prosa.conversations.pages.frame import ReadOnlyAdmin, conversation_link, name_of
+from prosa.conversations.pages.replies import ReplyPages
+from prosa.conversations.pages.trying import TryPages
 from prosa.errors import ProsaError
 from prosa.redaction import redact
 

@@ -10,7 +10,7 @@ class ConversationsConfig(AppConfig):
 
     def ready(self) -> None:
         """The budget page, which lies below, learns what conversations cost."""
-        from prosa.conversations import spent  # also makes its model known
+        from prosa.conversations import spent
         from prosa.costs import counting, spending
 
         spending.dearest = spent.dearest

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 from prosa import realtime, sql
 from prosa.contracts import Identity, InboundMessage, InboxConfig, Json
-from prosa.conversations import tracing
 from prosa.conversations.entrance import Entrance
 from prosa.conversations.inbound import Arrival
 from prosa.conversations.models import State
 from prosa.conversations.receiver import Unavailable
-from prosa.conversations.trace import Trace
+from prosa.conversations.traces import tracing
+from prosa.conversations.traces.trace import Trace
 from prosa.errors import NotAllowed
 from prosa.postgres.connections import fetch_all, fetch_one
 

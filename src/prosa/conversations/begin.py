@@ -15,8 +15,11 @@ from prosa.business.zones import zone_named
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
-from prosa.conversations import calling, casting, hearing, pending, proving, sessions, topics, voicing
+from prosa.conversations import calling, sessions
+from prosa.conversations.acts import pending, proving
+from prosa.conversations.guidelines import casting, topics
 from prosa.conversations.handoff import asks_for_person
+from prosa.conversations.media import hearing, voicing
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.knowledge import fusion, search

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 
 from prosa import conf, telemetry
 from prosa.contracts import Finding
-from prosa.conversations import offers
-from prosa.conversations.models import Conversation, Dispatch, Message, State, WebhookEvent
+from prosa.conversations.acts import offers
+from prosa.conversations.lanes import Dispatch
+from prosa.conversations.models import Conversation, Message, State, WebhookEvent
 from prosa.hookspecs import hookimpl
 
 PATIENCE = timedelta(minutes=2)

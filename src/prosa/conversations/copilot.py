@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from prosa.agents import copilot, passages, runner, summary
-from prosa.conversations import entrance, meaning, spent, summaries
+from prosa.conversations import entrance, spent, summaries
 from prosa.conversations.begin import begin
 from prosa.conversations.entrance import Entrance
+from prosa.conversations.guidelines import meaning
 from prosa.conversations.summaries import Subject
 from prosa.costs import ledger
 from prosa.errors import BadInput, NotAllowed

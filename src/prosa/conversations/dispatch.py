@@ -21,7 +21,7 @@ import psycopg
 from django.db import connection as django_connection
 
 from prosa import sql
-from prosa.conversations.models import Lane
+from prosa.conversations.lanes import Lane
 from prosa.postgres.connections import Connection, Listener, connect
 from prosa.sql import Flags, Floats, Ints, Longs, Texts
 

@@ -16,11 +16,14 @@ from prosa import sql, telemetry
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import OutboundMessage, Reply, TurnResult, Usage
-from prosa.conversations import calling, casting, intents, ownership, spent, tracing, voicing
+from prosa.conversations import calling, intents, ownership, spent
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
 from prosa.conversations.dispatch import RELEASED, Claim, Release
+from prosa.conversations.guidelines import casting
+from prosa.conversations.media import voicing
 from prosa.conversations.models import State
 from prosa.conversations.states import Move
+from prosa.conversations.traces import tracing
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.postgres.connections import Connection, Pool, fetch_one

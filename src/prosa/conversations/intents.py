@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from prosa import queue, sql
 from prosa.contacts import facts
 from prosa.contracts import TurnResult
-from prosa.conversations import ownership, pending, sessions, summaries
+from prosa.conversations import ownership, sessions, summaries
+from prosa.conversations.acts import pending
 from prosa.conversations.states import Move
 from prosa.postgres.connections import Connection, Pool, fetch_one
 

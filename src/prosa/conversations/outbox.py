@@ -25,11 +25,12 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.channels.inboxes import queries as inbox_queries
 from prosa.contracts import Attachment, InboxConfig, OutboundMessage, Sent
-from prosa.conversations import intents, links, voicing
+from prosa.conversations import intents
 from prosa.conversations.begin import identify
 from prosa.conversations.dispatch import Claim, Release, backoff
 from prosa.conversations.inbound import TRACKER
-from prosa.conversations.voicing import Voicing
+from prosa.conversations.media import links, voicing
+from prosa.conversations.media.voicing import Voicing
 from prosa.errors import (
     ChannelBroken,
     PermanentError,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from prosa import conf
-from prosa.conversations.deeds import Execution, IdentityProof, PendingAction
+from prosa.conversations.acts.deeds import Execution, IdentityProof, PendingAction
 from prosa.conversations.models import WebhookEvent
 from prosa.queue import periodic
 

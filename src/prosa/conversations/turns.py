@@ -19,12 +19,16 @@ from prosa import telemetry
 from prosa.agents import offline, runner
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Handoff, InboxConfig, Reply, Turn, TurnResult
-from prosa.conversations import calling, hearing, meaning, ownership, pending, presence, proving
+from prosa.conversations import calling, ownership, presence
+from prosa.conversations.acts import pending, proving
+from prosa.conversations.acts.executions import Ledger, NotOurs
 from prosa.conversations.begin import Context, begin
 from prosa.conversations.dispatch import Claim, Dispatcher, Release
-from prosa.conversations.executions import Ledger, NotOurs
 from prosa.conversations.finish import MOST_SUPERSEDED, Finish
-from prosa.conversations.models import Lane, State
+from prosa.conversations.guidelines import meaning
+from prosa.conversations.lanes import Lane
+from prosa.conversations.media import hearing
+from prosa.conversations.models import State
 from prosa.conversations.states import Move
 from prosa.conversations.words import words
 from prosa.costs import gate

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from prosa.conversations import (
-    copilot_api,  # noqa: F401  it adds to api
-    links,
-)
-from prosa.conversations.api import api, nothing_here, seller
+from prosa.conversations.media import links
+from prosa.conversations.rest import copilot  # noqa: F401  it adds to api
+from prosa.conversations.rest.api import api, nothing_here, seller
 from prosa.conversations.views import webhook
 
 urlpatterns = [

@@ -19,8 +19,8 @@ from prosa.channels import base
 from prosa.contracts import Reply
 from prosa.conversations import copilot
 from prosa.conversations.copilot import Source
-from prosa.conversations.copilot_pages import ways
 from prosa.conversations.models import Conversation, State
+from prosa.conversations.pages.copilot import ways
 from prosa.conversations.receiver import Unavailable
 from prosa.desk.access import Seat, desk
 from prosa.desk.writing import problem

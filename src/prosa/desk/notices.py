@@ -21,8 +21,8 @@ from prosa import queue, sql
 from prosa.business.people import Membership, Role
 from prosa.business.zones import zone_named
 from prosa.contracts import Finding, Listener
+from prosa.conversations.acts.proving import mails
 from prosa.conversations.models import Conversation
-from prosa.conversations.proving import mails
 from prosa.desk import digests, webhooks
 from prosa.desk.models_notices import Discretion, Notice, Outlet, Way
 from prosa.desk.webhooks import Trouble

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from prosa.business.models import Business
 from prosa.business.people import Role
-from prosa.conversations.proving import mails
+from prosa.conversations.acts.proving import mails
 from prosa.desk import audit, digests, notices, webhooks
 from prosa.desk.access import Seat, desk
 from prosa.desk.frame import done, refused, show

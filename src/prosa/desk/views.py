@@ -30,9 +30,10 @@ from django.views.decorators.http import require_GET, require_POST
 from prosa.business.people import Role
 from prosa.business.zones import zone_named
 from prosa.channels import base
-from prosa.conversations import copies, downloads, replying
-from prosa.conversations.copilot_pages import handover, ways
+from prosa.conversations import replying
+from prosa.conversations.media import copies, downloads
 from prosa.conversations.models import Attachment, Conversation, State
+from prosa.conversations.pages.copilot import handover, ways
 from prosa.desk import about, assist, bubbles, canned, queues, schedule, search
 from prosa.desk import stream as streaming
 from prosa.desk.access import CHOSEN, Seat, desk, seat_of, seats

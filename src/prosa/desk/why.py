@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from prosa.business.zones import zone_named
-from prosa.conversations import account
 from prosa.conversations.models import Turn
-from prosa.conversations.reply_pages import LEVELS, stored
+from prosa.conversations.pages.replies import LEVELS, stored
+from prosa.conversations.traces import account
 from prosa.desk.access import Seat, desk
 
 POLICY = (

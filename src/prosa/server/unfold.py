@@ -38,7 +38,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "10px",
     "STYLES": [lambda _request: static("prosa/tokens.css"), lambda _request: static("prosa/admin.css")],
-    "DASHBOARD_CALLBACK": "prosa.conversations.dashboard.fill",
+    "DASHBOARD_CALLBACK": "prosa.conversations.pages.dashboard.fill",
     "COLORS": {
         "base": {
             "50": "#f4f7f6",
@@ -78,7 +78,7 @@ UNFOLD: dict[str, Any] = {
                         _("Conversations"),
                         "forum",
                         "prosa_conversations.conversation",
-                        "prosa.conversations.dashboard.waiting_badge",
+                        "prosa.conversations.pages.dashboard.waiting_badge",
                     ),
                     _item(_("Contacts"), "contacts", "prosa_contacts.contact"),
                     _item(_("What tools did"), "task_alt", "prosa_conversations.execution"),
@@ -137,7 +137,12 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Channels"),
                 "separator": True,
                 "items": [
-                    _item(_("Inboxes"), "inbox", "prosa_channels.inbox", "prosa.conversations.dashboard.trouble_badge"),
+                    _item(
+                        _("Inboxes"),
+                        "inbox",
+                        "prosa_channels.inbox",
+                        "prosa.conversations.pages.dashboard.trouble_badge",
+                    ),
                     _item(_("API keys"), "key", "prosa_channels.apikey"),
                 ],
             },
@@ -151,7 +156,7 @@ UNFOLD: dict[str, Any] = {
                         _("Dead letters"),
                         "heart_broken",
                         "prosa_conversations.dispatch",
-                        "prosa.conversations.dashboard.dead_badge",
+                        "prosa.conversations.pages.dashboard.dead_badge",
                     ),
                     _item(_("Webhook events"), "webhook", "prosa_conversations.webhookevent"),
                 ],

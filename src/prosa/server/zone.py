@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
-from prosa.conversations.dashboard import owners_zone
+from prosa.conversations.pages.dashboard import owners_zone
 
 
 class OwnersZone:

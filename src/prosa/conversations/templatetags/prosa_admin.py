@@ -6,7 +6,7 @@ from django import template
 from django.utils.translation import gettext
 
 from prosa.conversations import thread
-from prosa.conversations.downloads import SHOWN, base_type
+from prosa.conversations.media.downloads import SHOWN, base_type
 from prosa.conversations.models import Attachment, Message
 from prosa.redaction import redact
 

@@ -14,13 +14,14 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from prosa import conf
-from prosa.conversations import asking, keys, refusals
-from prosa.conversations.api_bodies import MAX_KEY, AnswerOut, ProblemOut, Question, body_of, read
+from prosa.conversations import asking
 from prosa.conversations.asking import Answer, Asked
 from prosa.conversations.entrance import Entrance, entrance
-from prosa.conversations.keys import Caller
-from prosa.conversations.problems import Problem
-from prosa.conversations.trace import Trace
+from prosa.conversations.rest import keys, refusals
+from prosa.conversations.rest.bodies import MAX_KEY, AnswerOut, ProblemOut, Question, body_of, read
+from prosa.conversations.rest.keys import Caller
+from prosa.conversations.rest.problems import Problem
+from prosa.conversations.traces.trace import Trace
 from prosa.errors import NotAllowed
 
 EXAMPLE = '{"user_id": "42", "text": "Hello"}'

@@ -16,7 +16,7 @@ import jsonschema_rs
 from django.utils.translation import gettext as _
 
 from prosa.contracts import IDENTITY_LEVELS, Caller, Finding, Tool, ToolOffer
-from prosa.conversations import readings
+from prosa.conversations.acts import readings
 from prosa.plugins import manager
 
 log = logging.getLogger(__name__)

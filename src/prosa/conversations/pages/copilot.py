@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from prosa.conversations import copilot
 from prosa.conversations.models import Conversation, State, Summary
-from prosa.conversations.pages import ReadOnlyAdmin
+from prosa.conversations.pages.frame import ReadOnlyAdmin
 from prosa.conversations.receiver import Unavailable
 from prosa.errors import ProsaError
 

@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.http import Http404
 
 from prosa.agents import playable
-from prosa.conversations import kept
+from prosa.conversations.media import kept
 from prosa.conversations.models import Attachment
 from prosa.errors import ProsaError
 

@@ -14,7 +14,8 @@ from typing import Any
 from prosa.agents import memory, offline, specialists
 from prosa.business import guidance
 from prosa.contracts import Caller, Json, Specialist, Tool, Turn, TurnResult
-from prosa.conversations import offers, relevance
+from prosa.conversations.acts import offers
+from prosa.conversations.guidelines import relevance
 
 FEW_WORDS = 4
 """A question as short as this ("e o frete?") is read together with what the customer wrote before it."""

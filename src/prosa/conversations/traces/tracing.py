@@ -1,4 +1,4 @@
-"""What is kept of a turn when it is decided, and how it is read again as a :class:`~prosa.conversations.trace.Trace`.
+"""What is kept of a turn when it is decided, and how it is read again as a :class:`~prosa.conversations.traces.trace.Trace`.
 
 A trace is written once and read for years, by code that is newer than it. Reading therefore believes nothing: whatever
 stands in the stored JSON, a trace comes out, and what this version does not know is kept under ``more``.
@@ -15,7 +15,7 @@ from prosa import sql
 from prosa.agents import passages
 from prosa.contracts import Json, TurnResult
 from prosa.conversations.begin import Context
-from prosa.conversations.trace import (
+from prosa.conversations.traces.trace import (
     Approved,
     Attempt,
     Budget,

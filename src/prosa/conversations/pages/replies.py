@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from prosa.business.models import Guideline
 from prosa.business.zones import zone_named
 from prosa.contacts.models import Fact
-from prosa.conversations import account, trace, tracing
 from prosa.conversations.models import Conversation, Message, Turn
-from prosa.conversations.pages import ReadOnlyAdmin
+from prosa.conversations.pages.frame import ReadOnlyAdmin
+from prosa.conversations.traces import account, trace, tracing
 from prosa.costs.models import Budget
 
 LEVELS = {"answered": "info", "withheld": "warning", "superseded": "warning", "failed": "danger"}

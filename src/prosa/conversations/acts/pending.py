@@ -17,8 +17,8 @@ from django.db import connection as django_connection
 from prosa import conf, sql
 from prosa.agents.tools import CONFIRM, REFUSE, hidden, sound
 from prosa.contracts import IDENTITY_LEVELS, Deed, Json, Option, Reply, Tool, ToolContext, ToolResult, Turn, TurnResult
-from prosa.conversations import consent
-from prosa.conversations.executions import Ledger
+from prosa.conversations.acts import consent
+from prosa.conversations.acts.executions import Ledger
 from prosa.conversations.words import words
 from prosa.errors import BadInput
 from prosa.postgres.connections import Connection, fetch_one

@@ -22,8 +22,8 @@ from prosa import cache
 from prosa.agents import memory
 from prosa.conf import settings
 from prosa.contracts import Json
-from prosa.conversations import casting, relevance
 from prosa.conversations.begin import Context
+from prosa.conversations.guidelines import casting, relevance
 from prosa.costs import gate
 from prosa.errors import ProsaError
 from prosa.knowledge import filling, fusion, language

@@ -15,12 +15,12 @@ from django.views.decorators.http import require_safe
 
 from prosa.channels import base
 from prosa.contracts import InboxConfig, OutboundMessage
-from prosa.conversations import downloads
+from prosa.conversations.media import downloads
 from prosa.conversations.models import Attachment
 
 LASTS_S: Final = 3600
 """Seconds. Providers fetch within moments; a message that waits for them gets a new address with each try."""
-_SALT: Final = "prosa.conversations.links"
+_SALT: Final = "prosa.conversations.media.links"
 
 
 def make(public_url: str, message_id: int) -> str:

@@ -25,13 +25,13 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Attachment, InboxConfig, Media
 from prosa.conversations.dispatch import Claim, Release
-from prosa.conversations.hearing import Hearing, unwanted, wanted
+from prosa.conversations.media.hearing import Hearing, unwanted, wanted
 from prosa.errors import BadInput, NotAllowed, PermanentError, TemporaryError, TooLarge
 from prosa.http import Client
 from prosa.postgres.connections import Pool, fetch_all
 
 log = logging.getLogger(__name__)
-queries = sql.load(__file__, "media.sql")
+queries = sql.load(__file__, "fetching.sql")
 
 EXECUTABLE = frozenset(
     {

@@ -11,7 +11,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from prosa.conversations.trace import Gate, Rule, Trace
+from prosa.conversations.traces.trace import Gate, Rule, Trace
 from prosa.costs import spending
 from prosa.costs.gate import Step
 

@@ -14,7 +14,7 @@ from prosa.channels.models import ApiKey
 from prosa.contracts import InboxConfig
 from prosa.conversations.asking import queries
 from prosa.conversations.entrance import Entrance
-from prosa.conversations.problems import Problem
+from prosa.conversations.rest.problems import Problem
 from prosa.errors import SlowDown
 from prosa.postgres.connections import fetch_one
 

@@ -13,12 +13,13 @@ from django.http import HttpRequest, HttpResponse
 from pydantic import BaseModel, Field, StrictStr
 
 from prosa.agents.copilot import MOST
-from prosa.conversations import copilot, keys
-from prosa.conversations.api import ASKED, QUESTION, REFUSALS, api
-from prosa.conversations.api_bodies import ProblemOut, body_of, read
+from prosa.conversations import copilot
 from prosa.conversations.entrance import Entrance, entrance
-from prosa.conversations.keys import Caller
-from prosa.conversations.problems import Problem
+from prosa.conversations.rest import keys
+from prosa.conversations.rest.api import ASKED, QUESTION, REFUSALS, api
+from prosa.conversations.rest.bodies import ProblemOut, body_of, read
+from prosa.conversations.rest.keys import Caller
+from prosa.conversations.rest.problems import Problem
 from prosa.errors import BadInput, NotAllowed
 
 

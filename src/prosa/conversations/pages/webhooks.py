@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from prosa.business.pages import register
-from prosa.conversations import bodies, replay
+from prosa.conversations import replay
 from prosa.conversations.models import WebhookEvent
-from prosa.conversations.pages import ReadOnlyAdmin
+from prosa.conversations.pages import bodies
+from prosa.conversations.pages.frame import ReadOnlyAdmin
 from prosa.redaction import redact
 
 

@@ -18,7 +18,8 @@ from django.utils.translation import gettext as _
 from prosa.business.models import Business
 from prosa.business.zones import zone_named
 from prosa.channels.models import Inbox
-from prosa.conversations.models import Conversation, Dispatch, Message, State, Turn
+from prosa.conversations.lanes import Dispatch
+from prosa.conversations.models import Conversation, Message, State, Turn
 from prosa.costs import spending
 from prosa.costs.models import UsageDay
 from prosa.knowledge.learned import Gap, Suggestion

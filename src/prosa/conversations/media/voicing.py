@@ -25,8 +25,9 @@ from prosa.agents.aloud import aloud
 from prosa.business.models import VOICE_ALIKE, VOICE_NEVER
 from prosa.channels import base
 from prosa.contracts import Attachment, InboxConfig, Line, OutboundMessage, Usage
-from prosa.conversations import kept, models, spent
+from prosa.conversations import models, spent
 from prosa.conversations.handoff import fold
+from prosa.conversations.media import kept
 from prosa.costs import gate, ledger
 from prosa.errors import PermanentError, ProsaError
 from prosa.postgres.connections import Pool, fetch_one

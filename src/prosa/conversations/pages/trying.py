@@ -17,9 +17,10 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from prosa.business.models import Guideline, GuidelineDraft, Specialist
 from prosa.channels import base
-from prosa.conversations import account, trying
-from prosa.conversations.pages import ReadOnlyAdmin
-from prosa.conversations.trying import Tried, Version
+from prosa.conversations.guidelines import trying
+from prosa.conversations.guidelines.trying import Tried, Version
+from prosa.conversations.pages.frame import ReadOnlyAdmin
+from prosa.conversations.traces import account
 from prosa.errors import ProsaError
 
 MOST_KEPT = 60_000

@@ -23,7 +23,7 @@ from pydantic import (
 
 from prosa import conf
 from prosa.contracts import Json
-from prosa.conversations.problems import Problem
+from prosa.conversations.rest.problems import Problem
 
 MAX_BODY = conf.MEGABYTE
 MAX_TEXT = 20_000

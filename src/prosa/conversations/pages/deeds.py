@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 
 from prosa.business.pages import register
-from prosa.conversations.deeds import Execution
-from prosa.conversations.pages import ReadOnlyAdmin, conversation_link
+from prosa.conversations.acts.deeds import Execution
+from prosa.conversations.pages.frame import ReadOnlyAdmin, conversation_link
 from prosa.redaction import redact
 
 STATUSES = {"running": _("running"), "done": _("done"), "failed": _("not done"), "unknown": _("not known")}

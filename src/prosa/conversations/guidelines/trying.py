@@ -22,8 +22,10 @@ from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import InboxConfig, Json, OutboundMessage, Tool, ToolResult, TurnResult
 from prosa.conversations import begin as beginning
-from prosa.conversations import finish, meaning, spent, trace, tracing, turns
+from prosa.conversations import finish, spent, turns
 from prosa.conversations.begin import Context
+from prosa.conversations.guidelines import meaning
+from prosa.conversations.traces import trace, tracing
 from prosa.costs import ledger
 from prosa.errors import BadInput, PermanentError, TemporaryError
 from prosa.knowledge import fusion

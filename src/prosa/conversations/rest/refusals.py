@@ -14,9 +14,9 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
-from prosa.conversations.api_bodies import invalid_fields
-from prosa.conversations.problems import CONTENT_TYPE, Problem
 from prosa.conversations.receiver import Unavailable
+from prosa.conversations.rest.bodies import invalid_fields
+from prosa.conversations.rest.problems import CONTENT_TYPE, Problem
 from prosa.errors import SlowDown
 
 

@@ -1,0 +1,1 @@
+"""Files and voice, in and out."""
