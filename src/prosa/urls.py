@@ -1,21 +1,23 @@
-"""What a host project includes: ``path("prosa/", include("prosa.urls"))``. The webhook, and the REST API.
+"""What a host project includes: ``path("prosa/", include("prosa.urls"))``. The webhook, the REST API and the desk.
 
-Its views ask for no session and open no transaction of the request: they are called by providers and programs. So a
-project's ``LoginRequiredMiddleware`` and ``ATOMIC_REQUESTS`` pass them by.
+Providers and programs call the first two without a session, and the desk sends people to a sign-in page of its own; all
+open their transactions themselves. So a project's ``LoginRequiredMiddleware`` and ``ATOMIC_REQUESTS`` pass them by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import connections, transaction
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-from prosa.conversations.urls import urlpatterns
+from prosa.conversations.urls import urlpatterns as programs
 
 __all__ = ["urlpatterns"]
+
+urlpatterns: list[URLPattern | URLResolver] = [*programs, path("agent/", include("prosa.desk.urls"))]
 
 
 def _stand_alone(patterns: Iterable[URLPattern | URLResolver]) -> None:
@@ -29,4 +31,4 @@ def _stand_alone(patterns: Iterable[URLPattern | URLResolver]) -> None:
                 outside(pattern.callback)
 
 
-_stand_alone(cast("list[URLPattern | URLResolver]", urlpatterns))
+_stand_alone(urlpatterns)

@@ -35,7 +35,7 @@ export function chime() {
 function show(title, text, id) {
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   try {
-    const shown = new Notification(title, { body: text, tag: `prosa-${id}`, icon: "/static/prosa/icon.svg" });
+    const shown = new Notification(title, { body: text, tag: `prosa-${id}`, icon: document.body.dataset.icon });
     shown.addEventListener("click", () => { window.focus(); document.querySelector(`#row-${id} a`)?.click(); shown.close(); });
   } catch {
     // Phones allow it to service workers only.
@@ -53,7 +53,7 @@ export function ring(event, row, before) {
   const first = !told.has(key) && !waits && before && before.at === event.at;
   told.set(key, at);
   if (first) return; // only its state changed, nobody wrote
-  const looking = document.visibilityState === "visible" && document.hasFocus() && location.pathname === `/agent/c/${event.id}`;
+  const looking = document.visibilityState === "visible" && document.hasFocus() && location.pathname === `${document.body.dataset.mount}c/${event.id}`;
   if (looking) return;
   if (on("sounds")) chime();
   if (on("notices") && !(document.visibilityState === "visible" && document.hasFocus())) {

@@ -136,7 +136,7 @@ export async function catchUp() {
   const id = talk.id;
   try {
     const unfinished = [...bubbles().querySelectorAll("[data-unfinished]")].map((each) => each.dataset.message).join(",");
-    const answer = await fetch(`/agent/c/${id}/since?after=${last}&at=${encodeURIComponent(at)}&unfinished=${unfinished}`, { headers: { "HX-Request": "true" } });
+    const answer = await fetch(`${document.body.dataset.mount}c/${id}/since?after=${last}&at=${encodeURIComponent(at)}&unfinished=${unfinished}`, { headers: { "HX-Request": "true" } });
     if (answer.status === 401) return ended();
     if (!answer.ok || id !== talk.id) return;
     const holder = document.createElement("template");
@@ -182,7 +182,7 @@ export async function refreshContact(event) {
   shown = now;
   const pane = $("contact");
   if (!changed || !pane || pane.contains(document.activeElement)) return;
-  const answer = await fetch(`/agent/c/${event.id}/contact`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const answer = await fetch(`${document.body.dataset.mount}c/${event.id}/contact`, { headers: { "HX-Request": "true" } }).catch(() => null);
   if (!answer?.ok || talk.id !== event.id) return;
   const holder = document.createElement("template");
   holder.innerHTML = await answer.text();
@@ -224,7 +224,7 @@ export async function move(name, values = {}) {
   if (!talk.id) return;
   const epoch = name === "take" ? { epoch: $("standing").dataset.epoch } : {};
   try {
-    const answer = await post(`/agent/c/${talk.id}/${name}`, { ...epoch, ...values });
+    const answer = await post(`${document.body.dataset.mount}c/${talk.id}/${name}`, { ...epoch, ...values });
     if (!answer.ok) refuse(await answer.text());
   } catch {
     refuse(`<p class="problem">${$("lost").textContent}</p>`);
