@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     transcription_model: str = Field(
         "",
         validation_alias=_env("PROSA_TRANSCRIPTION_MODEL"),
-        description="Writes down customers' voice notes: e.g. openai:gpt-4o-mini-transcribe or google:gemini-2.5-flash; empty = nobody does.",
+        description="Writes down customers' voice notes: e.g. openai:gpt-4o-mini-transcribe or google:gemini-3.5-flash-lite; empty = nobody does.",
     )
     speech_model: str = Field(
         "",
