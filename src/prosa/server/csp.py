@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
+
+from prosa.server.middleware import Middleware
 
 HEADER = "Content-Security-Policy"
 POLICY = (
@@ -17,16 +18,8 @@ ADMIN_POLICY = f"{POLICY}; script-src 'self' 'unsafe-inline' 'unsafe-eval'; styl
 """django-unfold is written in Alpine.js, which evaluates attributes, and sets its colours in a style element."""
 
 
-class ContentSecurityPolicy:
+class ContentSecurityPolicy(Middleware):
     """Middleware: adds the policy unless the view has set one of its own."""
-
-    async_capable = True
-    sync_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
         """Answer, with the header."""

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import reverse
 
 from prosa.desk.access import SECOND_STEP
+from prosa.server.middleware import Middleware
 
 OPEN = ("/agent/", "/language/", "/admin/logout/", "/admin/jsi18n/")
 """The desk asks by itself; the rest shows nothing of anybody."""
 
 
-class SecondStepFirst:
+class SecondStepFirst(Middleware):
     """Middleware: to the second step, before any other page of a session. Without a session it costs nothing."""
-
-    async_capable = True
-    sync_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
         """Answer, or send away."""

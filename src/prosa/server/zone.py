@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
 from prosa.conversations.pages.dashboard import owners_zone
+from prosa.server.middleware import Middleware
 
 
-class OwnersZone:
+class OwnersZone(Middleware):
     """Middleware: the first active business's time zone on admin pages of whoever is signed in. One query, no other page."""
-
-    async_capable = True
-    sync_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
         """Answer, with the zone set meanwhile."""
