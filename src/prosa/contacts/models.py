@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -29,9 +33,17 @@ class Contact(models.Model):
     def __str__(self) -> str:
         return self.name or f"#{self.pk}"
 
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """With those merged into them: who is erased is erased under every name."""
+        for each in Contact.objects.filter(merge__kept=self, merge__undone_at=None):
+            each.delete()
+        return super().delete(*args, **kwargs)
+
 
 class Identity(models.Model):
     """One key of a contact, ``kind:value`` in canonical form; ``address`` is what the provider calls it.
+
+    ``origin_id`` is the contact it came from, where that was merged into this one; NULL: it is this contact's own.
 
     An index on the business alone would tempt the planner of a fresh installation to use it instead of the key's.
     """
@@ -42,6 +54,7 @@ class Identity(models.Model):
     contact = models.ForeignKey(Contact, verbose_name=_("contact"), on_delete=models.CASCADE, related_name="identities")
     key = models.CharField(_("key"), max_length=200)
     address = models.CharField(_("address"), max_length=200, blank=True, db_default="")
+    origin_id = models.BigIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("first seen"), db_default=Now())
 
     class Meta:
@@ -67,7 +80,7 @@ class Fact(models.Model):
     """Something lasting a person told about themselves: see ``facts``.
 
     ``key`` is the text as it is compared. The source is kept as ids of a conversation, a turn and a message, which lie
-    in a layer above and may be gone.
+    in a layer above and may be gone. ``origin_id``: see :class:`Identity`.
     """
 
     business = models.ForeignKey(
@@ -81,6 +94,7 @@ class Fact(models.Model):
     conversation_id = models.BigIntegerField(_("conversation"), null=True, blank=True, editable=False)
     turn_id = models.BigIntegerField(null=True, blank=True, editable=False)
     message_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    origin_id = models.BigIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("told"), db_default=Now(), editable=False)
     expires_at = models.DateTimeField(
         _("forget after"), null=True, blank=True, help_text=_("Empty: kept until somebody erases it.")
@@ -94,4 +108,55 @@ class Fact(models.Model):
 
     def __str__(self) -> str:
         # Without its words: the admin's log would keep what was erased.
+        return f"#{self.pk}"
+
+
+class Merge(models.Model):
+    """Two contacts are one person, somebody said: what was ``merged``'s is ``kept``'s until it is undone.
+
+    ``merged`` stays as it was, empty of identities and conversations. ``before`` and ``after`` are what merging changed of
+    ``kept``, so that undoing can tell it from what people changed later; ``last_fact`` the newest fact of the moment, for
+    later ones go with the conversation they were told in. ``moved``: how many of what.
+    """
+
+    business = models.ForeignKey(
+        Business, verbose_name=_("business"), on_delete=models.CASCADE, db_index=False, related_name="+"
+    )
+    kept = models.ForeignKey(Contact, verbose_name=_("kept"), on_delete=models.CASCADE, related_name="merges")
+    merged = models.ForeignKey(
+        Contact, verbose_name=_("merged"), on_delete=models.CASCADE, db_index=False, related_name="merge"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("by"),
+        null=True,
+        db_index=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    before = models.JSONField(db_default={})
+    after = models.JSONField(db_default={})
+    moved = models.JSONField(db_default={})
+    last_fact = models.BigIntegerField(db_default=0)
+    created_at = models.DateTimeField(_("merged"), db_default=Now())
+    undone_at = models.DateTimeField(_("undone"), null=True)
+    undone_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("undone by"),
+        null=True,
+        db_index=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+
+    class Meta:
+        verbose_name = _("merge of contacts")
+        verbose_name_plural = _("merges of contacts")
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["merged"], condition=Q(undone_at=None), name="prosa_merge_once"),
+            models.CheckConstraint(condition=~Q(kept=models.F("merged")), name="prosa_merge_two"),
+        ]
+
+    def __str__(self) -> str:
         return f"#{self.pk}"

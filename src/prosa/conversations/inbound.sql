@@ -10,7 +10,7 @@ WITH e AS MATERIALIZED (
     FROM unnest(%(e_id)s::bigint[], %(e_inbox)s::bigint[], %(e_kind)s::text[], %(e_body)s::bytea[], %(e_type)s::text[], %(e_outcome)s::text[], %(e_error)s::text[], %(e_receipts)s::boolean[])
         WITH ORDINALITY AS x(given_id, inbox_id, kind, body, content_type, outcome, error, receipts, ord)
 ), m AS MATERIALIZED (
-    SELECT x.*, c.id AS conversation_id, i1.id IS NOT NULL AND (x.key2 IS NULL OR i2.id IS NOT NULL) AS known
+    SELECT x.*, c.id AS conversation_id, i1.origin_id, i1.id IS NOT NULL AND (x.key2 IS NULL OR i2.id IS NOT NULL) AS known
     FROM unnest(%(m_event)s::int[], %(m_business)s::bigint[], %(m_inbox)s::bigint[], %(m_key1)s::text[], %(m_key2)s::text[], %(m_provider_id)s::text[], %(m_kind)s::text[], %(m_text)s::text[],
                 %(m_payload)s::text[], %(m_reply_to)s::text[], %(m_sent_at)s::float8[], %(m_wakes)s::boolean[], %(m_quiet)s::int[], %(m_max_quiet)s::int[], %(m_files)s::text[])
         WITH ORDINALITY AS x(event, business_id, inbox_id, key1, key2, provider_id, kind, text,
@@ -53,14 +53,14 @@ WITH e AS MATERIALIZED (
 ), news AS MATERIALIZED (
     SELECT fresh.conversation_id, count(*) AS messages, max(fresh.id) AS last_id, least(max(fresh.sent_at), now()) AS last_at,
            bool_or(fresh.pending) AS wakes, bool_or(m.files IS NOT NULL) AS files,
-           now() + max(m.quiet) * interval '1 ms' AS quiet_until, now() + max(m.max_quiet) * interval '1 ms' AS burst_until
+           (array_agg(m.origin_id ORDER BY fresh.id DESC))[1] AS writer_id, now() + max(m.quiet) * interval '1 ms' AS quiet_until, now() + max(m.max_quiet) * interval '1 ms' AS burst_until
     FROM fresh JOIN m USING (inbox_id, provider_id)
     GROUP BY fresh.conversation_id
 ), touched AS (
     -- RETURNING hands on what the lanes need: joining CTEs again would compare every row with every other.
     UPDATE prosa_conversations_conversation c
     SET unread = c.unread + l.messages, last_inbound_id = greatest(c.last_inbound_id, l.last_id),
-        last_inbound_at = greatest(c.last_inbound_at, l.last_at)
+        last_inbound_at = greatest(c.last_inbound_at, l.last_at), writer_id = l.writer_id
     FROM news l
     WHERE c.id = l.conversation_id
     RETURNING c.id, c.state, l.wakes, l.quiet_until, l.burst_until
@@ -93,13 +93,13 @@ FROM (SELECT DISTINCT business_id, key FROM unnest(%(k_business)s::bigint[], %(k
 -- Makes the contacts nobody knows and links every identity to its person: the strongest known identity decides who it is.
 -- k_* one element per identity (k_person: the person's ordinal, k_rank: 0 is the strongest); p_* one per person.
 WITH k AS MATERIALIZED (
-    SELECT x.*, i.contact_id
+    SELECT x.*, i.contact_id, i.origin_id
     FROM unnest(%(k_person)s::int[], %(k_rank)s::int[], %(k_business)s::bigint[], %(k_key)s::text[], %(k_address)s::text[]) AS x(person, rank, business_id, key, address)
     LEFT JOIN prosa_contacts_identity i ON i.business_id = x.business_id AND i.key = x.key
 ), found AS MATERIALIZED (
-    SELECT DISTINCT ON (person) person, contact_id FROM k WHERE contact_id IS NOT NULL ORDER BY person, rank
+    SELECT DISTINCT ON (person) person, contact_id, origin_id FROM k WHERE contact_id IS NOT NULL ORDER BY person, rank
 ), who AS MATERIALIZED (
-    SELECT p.ord AS person, p.business_id, p.name, found.contact_id AS known_id,
+    SELECT p.ord AS person, p.business_id, p.name, found.contact_id AS known_id, found.origin_id,
            coalesce(found.contact_id, nextval('prosa_contacts_contact_id_seq')) AS contact_id
     FROM unnest(%(p_business)s::bigint[], %(p_name)s::text[]) WITH ORDINALITY AS p(business_id, name, ord)
     LEFT JOIN found ON found.person = p.ord
@@ -110,15 +110,15 @@ WITH k AS MATERIALIZED (
     UPDATE prosa_contacts_contact c SET name = left(who.name, 200) FROM who
     WHERE c.id = who.known_id AND c.name = '' AND who.name <> ''
 )
-INSERT INTO prosa_contacts_identity (business_id, contact_id, key, address)
-SELECT k.business_id, who.contact_id, k.key, k.address
+INSERT INTO prosa_contacts_identity (business_id, contact_id, origin_id, key, address)
+SELECT k.business_id, who.contact_id, who.origin_id, k.key, k.address
 FROM k JOIN who USING (person) WHERE k.contact_id IS NULL ORDER BY k.business_id, k.key, k.rank
 ON CONFLICT (business_id, key) DO NOTHING
 
 -- name: converse
 -- An open conversation for each person: the last one re-opened if it ended recently, else a new one.
 WITH p AS MATERIALIZED (
-    SELECT DISTINCT ON (x.inbox_id, i.contact_id) x.business_id, x.inbox_id, i.contact_id, x.reopen
+    SELECT DISTINCT ON (x.inbox_id, i.contact_id) x.business_id, x.inbox_id, i.contact_id, i.origin_id, x.reopen
     FROM unnest(%(c_business)s::bigint[], %(c_inbox)s::bigint[], %(c_key)s::text[], %(c_reopen)s::int[]) AS x(business_id, inbox_id, key, reopen)
     JOIN prosa_contacts_identity i ON i.business_id = x.business_id AND i.key = x.key
     WHERE NOT EXISTS (
@@ -138,8 +138,8 @@ WITH p AS MATERIALIZED (
     SET state = 'bot', state_at = now(), epoch = c.epoch + 1, assignee_id = NULL, team_id = NULL, snoozed_until = NULL
     FROM last WHERE c.id = last.id AND c.state = 'resolved' RETURNING c.id, c.business_id
 ), opened AS (
-    INSERT INTO prosa_conversations_conversation (business_id, inbox_id, contact_id)
-    SELECT business_id, inbox_id, contact_id FROM last WHERE id IS NULL
+    INSERT INTO prosa_conversations_conversation (business_id, inbox_id, contact_id, origin_id, writer_id)
+    SELECT business_id, inbox_id, contact_id, origin_id, origin_id FROM last WHERE id IS NULL
     ON CONFLICT (inbox_id, contact_id) WHERE state <> 'resolved' DO NOTHING
     RETURNING id, business_id
 )
@@ -196,9 +196,10 @@ SELECT (SELECT count(*) FROM moved), (SELECT count(*) FROM heard),
 
 -- name: link
 -- The same person under a new identity: whoever has the old one gets the new one too, unless somebody else has it.
-INSERT INTO prosa_contacts_identity (business_id, contact_id, key, address)
-SELECT %(business_id)s, i.contact_id, x.key, x.address
-FROM (SELECT contact_id FROM prosa_contacts_identity WHERE business_id = %(business_id)s AND key = ANY(%(old)s::text[]) LIMIT 1) i
+-- Locked, for the old identity may be on its way to another contact (a merge).
+INSERT INTO prosa_contacts_identity (business_id, contact_id, origin_id, key, address)
+SELECT %(business_id)s, i.contact_id, i.origin_id, x.key, x.address
+FROM (SELECT contact_id, origin_id FROM prosa_contacts_identity WHERE business_id = %(business_id)s AND key = ANY(%(old)s::text[]) LIMIT 1 FOR SHARE) i
 CROSS JOIN unnest(%(keys)s::text[], %(addresses)s::text[]) AS x(key, address)
 ON CONFLICT (business_id, key) DO NOTHING
 

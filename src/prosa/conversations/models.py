@@ -94,6 +94,9 @@ class Conversation(models.Model):
 
     ``assignee`` has it, or is expected to take it while it waits; ``team`` whom it waits for. It is snoozed until
     ``snoozed_until``, or until the customer writes something after ``snoozed_from``.
+
+    ``origin_id`` is the contact it was opened with, where that was merged into this one, ``writer_id`` whose identity wrote
+    last, and so gets the replies; NULL: the contact's own (see ``merging``).
     """
 
     # Without indexes of their own: they begin others, and the planner of a fresh installation mistook them for better.
@@ -134,6 +137,8 @@ class Conversation(models.Model):
     pace_at = models.DateTimeField(null=True, blank=True)
     context_from = models.BigIntegerField(db_default=0)
     closing_id = models.BigIntegerField(db_default=0)
+    origin_id = models.BigIntegerField(null=True, blank=True, editable=False)
+    writer_id = models.BigIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("began"), db_default=Now())
 
     class Meta:

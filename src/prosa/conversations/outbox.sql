@@ -5,7 +5,8 @@
 -- What has not left yet, in order, and where it goes.
 SELECT m.id, m.status, m.author, m.kind, m.text, m.payload, m.reply_to, m.attempts, m.resends,
        extract(epoch FROM now() - m.status_at)::float8, c.inbox_id, c.business_id, a.ref, a.url, a.mime_type, a.filename, a.voice, a.file,
-       (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id)
+       (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i
+        WHERE i.contact_id = c.contact_id AND i.origin_id IS NOT DISTINCT FROM c.writer_id)
 FROM prosa_conversations_message m
 JOIN prosa_conversations_conversation c ON c.id = m.conversation_id
 LEFT JOIN LATERAL (SELECT * FROM prosa_conversations_attachment a WHERE a.message_id = m.id ORDER BY a.id LIMIT 1) a ON true

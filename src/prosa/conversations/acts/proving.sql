@@ -2,7 +2,8 @@
 
 -- name: lock
 SELECT c.contact_id, c.business_id,
-       (SELECT array_agg(i.key ORDER BY i.key) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id),
+       (SELECT array_agg(i.key ORDER BY i.key) FROM prosa_contacts_identity i
+        WHERE i.contact_id = c.contact_id AND i.origin_id IS NOT DISTINCT FROM c.writer_id),
        (SELECT i.key FROM prosa_contacts_identity i
         WHERE i.contact_id = c.contact_id AND i.key LIKE 'email:%%' AND i.created_at < c.created_at ORDER BY i.id LIMIT 1),
        (SELECT count(*) FROM prosa_conversations_identityproof p
