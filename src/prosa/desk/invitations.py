@@ -30,7 +30,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from prosa.business.models import Business
 from prosa.business.people import RANK, Invitation, Membership, Role
-from prosa.desk import audit, letters
+from prosa.desk import audit, letters, sessions
 from prosa.desk.access import CHOSEN, SECOND_STEP, Seat, desk
 from prosa.desk.frame import done, refused
 from prosa.desk.members import InviteForm, listing
@@ -187,10 +187,25 @@ def _accounts(email: str) -> Any:
 def _good(token: str, *, lock: bool = False) -> Invitation | None:
     if not re.fullmatch(r"[\w-]{20,100}", token, re.ASCII):
         return None
-    found = Invitation.objects.select_related("business", "invited_by").filter(
+    rows = Invitation.objects.select_related("business", "invited_by").filter(
         token_hash=hashed(token), accepted_at=None, revoked_at=None, expires_at__gt=timezone.now()
     )
-    return (found.select_for_update(of=("self",)) if lock else found).first()
+    found = (rows.select_for_update(of=("self",)) if lock else rows).first()
+    return found if found is not None and _stands(found) else None
+
+
+def _stands(invitation: Invitation) -> bool:
+    """May whoever invited still give this place? They may have left, or been demoted, in any way there is."""
+    inviter: Any = invitation.invited_by
+    if inviter is None:
+        return True
+    if not inviter.is_active:
+        return False
+    role = Role(invitation.role)
+    place = Membership.objects.filter(business=invitation.business, user=inviter).first()
+    if place is None:
+        return bool(getattr(inviter, "is_superuser", False))
+    return place.may(Role.ADMIN) and place.may(role)
 
 
 @sensitive_post_parameters("password")
@@ -263,4 +278,7 @@ def _seated(request: HttpRequest, invitation: Invitation, user: Any) -> None:
         member.save(update_fields=["role", "left_at"])
     invitation.accepted_at = timezone.now()
     invitation.save(update_fields=["accepted_at"])
+    if request.user.is_authenticated:
+        # This session may be older than their place here: from now on they are shown where it is.
+        sessions.listed(request, user, known=True)
     audit.record("joined", user, invitation.business, called(user), request=request, role=member.role)

@@ -64,8 +64,11 @@ def change(seat: Seat, member_id: int, role: str, capacity: int, request: HttpRe
                 "capacity_changed", seat.member.user, seat.business, called(member.user), request=request,
                 old=member.capacity, new=capacity,
             )  # fmt: skip
+        lower = RANK[Role(role)] < RANK[Role(member.role)]
         member.role, member.capacity = role, capacity
         member.save(update_fields=["role", "capacity"])
+        if lower:
+            _uninvite(seat, member, request)
     return member
 
 
@@ -84,6 +87,7 @@ def remove(seat: Seat, member_id: int, request: HttpRequest | None = None) -> Me
         member.left_at = timezone.now()
         member.save(update_fields=["left_at"])
         member.teams.clear()
+        _uninvite(seat, member, request)
         audit.record("removed", seat.member.user, seat.business, called(member.user), request=request)
         theirs = list(
             Conversation.objects.filter(
@@ -99,6 +103,20 @@ def remove(seat: Seat, member_id: int, request: HttpRequest | None = None) -> Me
         except NotAllowed:  # it ended or moved a moment ago: nothing is left to be done
             log.info("Conversation %s of a member who left had moved on", conversation_id)
     return member
+
+
+def _uninvite(seat: Seat, member: Membership, request: HttpRequest | None) -> None:
+    """Withdraw what would undo that somebody left or was demoted: open invitations by them that they may give no more, and for
+    them to more than they have now."""
+    user = member.user
+    theirs = {str(getattr(user, user.get_email_field_name(), "") or "").casefold(), user.get_username().casefold()}
+    for each in Invitation.objects.filter(business=seat.business, accepted_at=None, revoked_at=None):
+        role = Role(each.role)
+        by_them = each.invited_by_id == user.pk and not (member.may(Role.ADMIN) and member.may(role))
+        for_them = each.email.casefold() in theirs and not member.may(role)
+        if by_them or for_them:
+            Invitation.objects.filter(pk=each.pk).update(revoked_at=timezone.now())
+            audit.record("invitation_withdrawn", seat.member.user, seat.business, each.email, request=request)
 
 
 def _locked(seat: Seat, member_id: int) -> Membership:
