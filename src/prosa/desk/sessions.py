@@ -1,7 +1,8 @@
-"""Where people are signed in: a row per session of a member, so that they can see and end their sessions.
+"""Where people are signed in: a row per session, so that they can see and end their sessions.
 
-Heard by Django's signals, so that signing in at the admin counts too. Users of a host project who work for no business
-are not touched.
+Heard by Django's signals, so that signing in at the admin counts too. Every session gets a row, also that of somebody who
+works for no business: they may work for one tomorrow, and that session must be found then. Of a host project's customers
+nothing else is kept, and the row goes with the session.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from prosa.desk.models import SignedIn
 from prosa.desk.second_factor import has_second_step
 
 MOST_BROWSER = 200
+MOST_KEY = 40
+"""Longer keys are no keys: sessions that live in signed cookies cannot be listed, nor ended."""
 
 
 def _store(key: str) -> Any:
@@ -29,28 +32,31 @@ def _store(key: str) -> Any:
 
 def concerns(user: Any) -> bool:
     """Does this user work with Prosa?"""
-    return bool(user.is_superuser) or Membership.objects.filter(user=user, left_at=None).exists()
+    return bool(getattr(user, "is_superuser", False)) or Membership.objects.filter(user=user, left_at=None).exists()
 
 
 def begun(request: HttpRequest, user: Any, **_: Any) -> None:
     """Somebody gave their password. Whoever has a second step owes its code from now on."""
-    if not concerns(user):
-        return
+    if has_second_step([user.pk]):
+        request.session[SECOND_STEP] = True
     with transaction.atomic():
-        key = request.session.session_key
-        if key:
-            SignedIn.objects.update_or_create(
-                session_key=key,
-                defaults={
-                    "user": user,
-                    "browser": request.META.get("HTTP_USER_AGENT", "")[:MOST_BROWSER],
-                    "address": audit.address_of(request),
-                },
-            )
-        if has_second_step([user.pk]):
-            request.session[SECOND_STEP] = True
-        else:
+        listed(request, user, known=concerns(user))
+        if SECOND_STEP not in request.session:
             audit.record_everywhere("signed_in", user, request=request)
+
+
+def listed(request: HttpRequest, user: Any, *, known: bool) -> None:
+    """Keep the row of this session. ``known``: with browser and address, which its owner is shown."""
+    if request.session.session_key is None:  # it took the place of somebody else's
+        request.session.save()
+    key = request.session.session_key or ""
+    if not 0 < len(key) <= MOST_KEY:
+        return
+    browser = request.META.get("HTTP_USER_AGENT", "").replace("\x00", "")[:MOST_BROWSER] if known else ""
+    address = audit.address_of(request) if known else None
+    SignedIn.objects.update_or_create(
+        session_key=key, defaults={"user": user, "browser": browser, "address": address}
+    )
 
 
 def ended(request: HttpRequest, **_: Any) -> None:
