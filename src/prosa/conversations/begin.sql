@@ -5,7 +5,8 @@
 SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, ct.blocked_at IS NOT NULL,
        b.name, b.locale, b.timezone, b.active, b.model, b.fallback_models, b.request_deadline_s, b.turn_deadline_s,
        b.history_tokens, b.max_age_hours, b.wait_notice_minutes, coalesce(g.text, ''), coalesce(g.rules, '[]'), coalesce(g.version, 0),
-       (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id),
+       (SELECT array_agg(ARRAY[i.key, i.address] ORDER BY i.id) FROM prosa_contacts_identity i
+        WHERE i.contact_id = c.contact_id AND i.origin_id IS NOT DISTINCT FROM c.writer_id),
        k.standing,
        CASE WHEN num_nonnulls(l.conversation_soft, l.conversation_hard, l.turn_soft, l.turn_hard) > 0 THEN
            prosa_conversations_spent(c.id) END,
