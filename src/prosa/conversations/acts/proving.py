@@ -17,7 +17,7 @@ import smtplib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings as django_settings
 from django.core.mail import send_mail
@@ -38,7 +38,7 @@ from prosa.contracts import (
 from prosa.conversations.handoff import fold
 from prosa.conversations.words import words
 from prosa.plugins import manager
-from prosa.postgres.connections import Pool, fetch_one
+from prosa.postgres.connections import Connection, Pool, fetch_one
 
 log = logging.getLogger(__name__)
 queries = sql.load(__file__, "proving.sql")
@@ -64,6 +64,10 @@ _NO_CODE = f"No code is waiting, or its time is over. Call it without a value to
 _UNSENT = f"The e-mail could not be sent. {_PERSON}"
 _UNSAID = "The customer did not write this value in the last messages. Ask for it; never make one up."
 _PROVED = "Proved. What needed it can be used now."
+
+
+class _Refused(Exception):
+    """Nothing may be tried; the words are for the model."""
 
 
 def level(identities: Sequence[Identity], proved: Sequence[str] | None, *, by_channel: bool) -> IdentityLevel:
@@ -150,9 +154,12 @@ def _run(caller: Caller, pool: Pool) -> Callable[[ToolContext, Json], Awaitable[
         value = given.get("value", "")
         if value and not _said(context.turn, value):
             return ToolResult(_UNSAID, error=True)
-        if given["way"] == EMAIL:
-            return await (_check_code(pool, caller, value) if value else _send_code(pool, caller))
-        return await _check(pool, caller, ways()[given["way"]], value)
+        try:
+            if given["way"] == EMAIL:
+                return await (_check_code(pool, caller, value) if value else _send_code(pool, caller))
+            return await _check(pool, caller, ways()[given["way"]], value)
+        except _Refused as refused:
+            return ToolResult(str(refused), error=True)
 
     return run
 
@@ -178,26 +185,47 @@ def _hashed(salt: str, code: str) -> str:
     return f"{salt}:{hmac.new(secret.encode(), f'{salt}{code}'.encode(), hashlib.sha256).hexdigest()}"
 
 
+class _Locked(NamedTuple):
+    """A contact while their attempts are counted: of today, ``codes`` sent and ``wrong`` values given."""
+
+    contact: int
+    business: int
+    identities: list[str]
+    email: str | None
+    codes: int
+    wrong: int
+
+
+async def _lock(connection: Connection, caller: Caller) -> _Locked:
+    """The contact, locked, so that attempts made at once are counted one after the other.
+
+    :raises _Refused: the conversation is gone, or too much was tried today.
+    """
+    row = await fetch_one(connection, queries.lock, _where(caller))
+    if row is None:
+        raise _Refused(_PERSON)
+    if row[5] >= MOST_WRONG:
+        raise _Refused(_TOO_MANY)
+    return _Locked(*row)
+
+
 async def _send_code(pool: Pool, caller: Caller) -> ToolResult:
     code, salt = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}", secrets.token_hex(8)
     async with pool.connection() as connection, connection.transaction():
-        locked = await fetch_one(connection, queries.lock, _where(caller))
-        if locked is None:
-            return ToolResult(_PERSON, error=True)
-        contact, _business, keys, email, codes, wrong = locked
-        if email is None:
-            return ToolResult(_NO_EMAIL, error=True)
-        if codes >= MOST_CODES or wrong >= MOST_WRONG:
-            return ToolResult(_TOO_MANY, error=True)
+        locked = await _lock(connection, caller)
+        if locked.email is None:
+            raise _Refused(_NO_EMAIL)
+        if locked.codes >= MOST_CODES:
+            raise _Refused(_TOO_MANY)
         row = await fetch_one(
             connection,
             queries.begin,
             {
-                **_where(caller), "contact_id": contact, "identities": keys, "way": EMAIL, "secret": _hashed(salt, code), "tries": 0,
+                **_where(caller), "contact_id": locked.contact, "identities": locked.identities, "way": EMAIL, "secret": _hashed(salt, code), "tries": 0,
                 "status": "asked", "minutes": CODE_MINUTES,
             },
         )  # fmt: skip
-    address = email.partition(":")[2]
+    address = locked.email.partition(":")[2]
     told = words(caller.locale)
     try:
         await asyncio.to_thread(
@@ -215,12 +243,8 @@ async def _send_code(pool: Pool, caller: Caller) -> ToolResult:
 
 async def _check_code(pool: Pool, caller: Caller, value: str) -> ToolResult:
     async with pool.connection() as connection, connection.transaction():
-        locked = await fetch_one(connection, queries.lock, _where(caller))
-        if locked is None:
-            return ToolResult(_PERSON, error=True)
-        if locked[5] >= MOST_WRONG:
-            return ToolResult(_TOO_MANY, error=True)
-        row = await fetch_one(connection, queries.code, {**_where(caller), "contact_id": locked[0]})
+        locked = await _lock(connection, caller)
+        row = await fetch_one(connection, queries.code, {**_where(caller), "contact_id": locked.contact})
         if row is None:
             return ToolResult(_NO_CODE, error=True)
         salt = row[1].partition(":")[0]
@@ -236,16 +260,12 @@ async def _check(pool: Pool, caller: Caller, offer: ProofOffer, value: str) -> T
         return ToolResult(f"Ask the customer for {offer.asks}.", error=True)
     # The attempt counts before it is judged: who is cut off in between has not tried for nothing.
     async with pool.connection() as connection, connection.transaction():
-        locked = await fetch_one(connection, queries.lock, _where(caller))
-        if locked is None:
-            return ToolResult(_PERSON, error=True)
-        if locked[5] >= MOST_WRONG:
-            return ToolResult(_TOO_MANY, error=True)
+        locked = await _lock(connection, caller)
         row = await fetch_one(
             connection,
             queries.begin,
             {
-                **_where(caller), "contact_id": locked[0], "identities": locked[2], "way": offer.name, "secret": "", "tries": 1,
+                **_where(caller), "contact_id": locked.contact, "identities": locked.identities, "way": offer.name, "secret": "", "tries": 1,
                 "status": "failed", "minutes": CODE_MINUTES,
             },
         )  # fmt: skip
@@ -254,7 +274,7 @@ async def _check(pool: Pool, caller: Caller, offer: ProofOffer, value: str) -> T
         await connection.execute(queries.end, _ended(row, "proved" if any(matches) else "failed"), prepare=True)
     if any(matches):
         return ToolResult(_PROVED, identity="verified")
-    return ToolResult(_TOO_MANY if locked[5] + 1 >= MOST_WRONG else _WRONG, error=True)
+    return ToolResult(_TOO_MANY if locked.wrong + 1 >= MOST_WRONG else _WRONG, error=True)
 
 
 def masked(address: str) -> str:
