@@ -47,7 +47,7 @@ def test_commands_exist(guide: Path):
 def test_the_guides_are_read():
     text = "".join(guide.read_text("utf-8") for guide in GUIDES)
     assert {"setup", "web", "worker", "doctor"} <= set(re.findall(r"(?:^|`)prosa ([a-z]+)", text, re.MULTILINE))
-    assert len(GUIDES) == 12
+    assert len(GUIDES) == 13
 
 
 def test_the_unit_runs_prosa():
