@@ -1,7 +1,7 @@
 """What of the past a turn reads: the talk that is going on, a summary of what was before, what the customer told once.
 
 A talk ends with a long silence, or when the customer says one of the business's words ("/limpar"). Pure but for
-:func:`begin_afresh`: ``begin`` gives what the database knows, and gets what the agent shall.
+:func:`begin_afresh` and :func:`start_afresh`: ``begin`` gives what the database knows, and gets what the agent shall.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection as django_connection
+from django.utils.translation import gettext as _
+
 from prosa import sql
 from prosa.agents import memory, summary
 from prosa.contacts import facts
 from prosa.contracts import Line
 from prosa.conversations.handoff import fold
+from prosa.errors import NotAllowed
 from prosa.postgres.connections import Connection
 
 queries = sql.load(__file__, "sessions.sql")
@@ -168,3 +172,19 @@ async def begin_afresh(connection: Connection, conversation_id: int, business_id
         },
         prepare=True,
     )
+
+
+def start_afresh(conversation_id: int, business_id: int, actor: str) -> None:
+    """A member (``actor``: ``user:<id>``) has the assistant read no more of what was said, in Django's transaction. What
+    is remembered of the customer stays, and what still waits for an answer is answered.
+
+    :raises NotAllowed: nothing was said since it began, or there is no such conversation.
+    """
+    with django_connection.cursor() as cursor:
+        cursor.execute(
+            queries.afresh.decode(), {"conversation_id": conversation_id, "business_id": business_id, "actor": actor}
+        )
+        if cursor.fetchone() is None:
+            raise NotAllowed(
+                _("Nothing was said since the assistant last started afresh.\nThere is nothing to put behind.")
+            )

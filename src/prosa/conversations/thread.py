@@ -6,10 +6,15 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib.auth import get_user_model
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from prosa.business.zones import zone_named
 from prosa.conversations.models import Conversation, Event, Message, Turn
 from prosa.redaction import redact_data
 
@@ -69,9 +74,9 @@ def read(conversation: Conversation, before: int = 0) -> Thread:
             drafts.filter(finished_at__lt=following.created_at),
         )
     happened = list(events.order_by("-id")[: 2 * PAGE])
-    known = people(happened)
     entries = [_message(message) for message in messages]
-    entries += [Entry(event.created_at, event=event, words=in_words(event, known)) for event in happened]
+    told = in_words(conversation, happened)
+    entries += [Entry(event.created_at, event=event, words=told[event.pk]) for event in happened]
     entries += [
         Entry(turn.finished_at, turn=turn, why=_why(turn), words=_unsaid(turn))
         for turn in drafts.order_by("-id")[:PAGE]
@@ -153,22 +158,49 @@ def _unsaid(turn: Turn) -> str:
     }.get(turn.outcome, turn.outcome)
 
 
-def people(events: list[Event]) -> dict[str, str]:
-    """The names of the users among the actors, by actor."""
+def in_words(conversation: Conversation, events: list[Event]) -> dict[int, str]:
+    """Each event of the timeline as a line for people, by its id. Moments are in the business's time."""
+    names, zone = _names(events), zone_named(conversation.business.timezone)
+    return {event.pk: _line(event, names, zone) for event in events}
+
+
+def _names(events: list[Event]) -> dict[str, str]:
+    """What the users among the actors, and the members named in the data, are called."""
+    users = get_user_model()
     ids = {event.actor.partition(":")[2] for event in events if event.actor.startswith("user:")}
-    users = get_user_model().objects.filter(pk__in=[pk for pk in ids if pk.isdecimal()])
-    return {f"user:{user.pk}": user.get_username() for user in users}
+    logins = {str(event.data.get("member")) for event in events if isinstance(event.data, dict)} - {"", "None"}
+    asked = Q(pk__in=[pk for pk in ids if pk.isdecimal()]) | Q(**{f"{users.USERNAME_FIELD}__in": logins})
+    found = list(users._default_manager.filter(asked)) if ids or logins else []  # noqa: SLF001  the documented way to a custom user model's manager
+    names = {user: _called(user) for user in found}
+    return {f"user:{user.pk}": name for user, name in names.items()} | {
+        user.get_username(): name for user, name in names.items()
+    }
 
 
-def in_words(event: Event, people: dict[str, str]) -> str:
-    """A line of the timeline for people. ``people``: see :func:`people`."""
-    what = {
+def _called(user: Any) -> str:
+    full = getattr(user, "get_full_name", None)
+    return (full() if full else "") or str(user.get_username())
+
+
+def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneInfo) -> str:
+    """What happened, with whom it concerns and until when."""
+    team = str(data.get("team") or "")
+    if event.kind == "assigned":
+        member = str(data.get("member") or "")
+        to = names.get(member, member)
+        if to and team:
+            return _("assigned to %(person)s (%(team)s)") % {"person": to, "team": team}
+        return _("assigned to %s") % (to or team) if to or team else _("waits for anybody")
+    if event.kind == "snoozed" and (until := _moment(data.get("until"), zone)):
+        return _("snoozed until %s") % until
+    if event.kind == "handed_off" and team:
+        return _("passed to a person (%s)") % team
+    return {
         "handed_off": _("passed to a person"),
         "taken": _("taken by a person"),
         "person_replied": _("a person replied"),
         "given_back": _("given back to the assistant"),
         "resolved": _("resolved"),
-        "assigned": _("assigned"),
         "snoozed": _("snoozed"),
         "woken": _("back from snooze"),
         "blocked": _("contact blocked"),
@@ -192,15 +224,26 @@ def in_words(event: Event, people: dict[str, str]) -> str:
         "identity_proved": _("proved who they are"),
         "identity_not_proved": _("could not prove who they are"),
     }.get(event.kind, event.kind.replace("_", " "))
-    who = people.get(event.actor) or {
+
+
+def _moment(given: Any, zone: ZoneInfo) -> str:
+    try:
+        at = datetime.fromisoformat(str(given))
+    except ValueError:
+        return ""
+    return date_format(timezone.localtime(at, zone), "SHORT_DATETIME_FORMAT") if timezone.is_aware(at) else ""
+
+
+def _line(event: Event, names: dict[str, str], zone: ZoneInfo) -> str:
+    data: dict[str, Any] = event.data if isinstance(event.data, dict) else {}
+    who = names.get(event.actor) or {
         "customer": _("Customer"),
         "bot": _("Assistant"),
         "system": _("System"),
         "owner_phone": _("Business phone"),
     }.get(event.actor, event.actor)
-    data: Any = event.data
-    reason = data.get("reason") if isinstance(data, dict) else ""
-    if event.kind == "passed_on" and isinstance(data, dict):
+    reason = data.get("reason") or ""
+    if event.kind == "passed_on":
         reason = f"{data.get('from')} → {data.get('to')}" + (f": {reason}" if reason else "")
     reason = {
         "keyword": _("asked for a person"),
@@ -215,5 +258,5 @@ def in_words(event: Event, people: dict[str, str]) -> str:
         "time": _("its time has come"),
         "customer": _("the customer wrote"),
     }.get(str(reason), reason)
-    settled = (data.get("summary") or data.get("tool") or data.get("way")) if isinstance(data, dict) else ""
-    return " · ".join(str(part) for part in (what, who, reason, settled) if part)
+    settled = data.get("summary") or data.get("tool") or data.get("way")
+    return " · ".join(str(part) for part in (_what(event, data, names, zone), who, reason, settled) if part)

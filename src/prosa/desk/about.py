@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from prosa import phones, realtime
 from prosa.business.people import Role
+from prosa.business.zones import zone_named
 from prosa.contacts.models import Contact, Fact
 from prosa.conversations import thread
 from prosa.conversations.models import Conversation
@@ -56,17 +59,20 @@ def _known(kind: str, value: str, address: str) -> Known:
 
 def pane(seat: Seat, conversation: Conversation) -> dict[str, Any]:
     """What the right pane shows, in a constant number of queries."""
-    contact = conversation.contact
+    contact, zone = conversation.contact, zone_named(seat.business.timezone)
     ways = known(contact)
     others = Conversation.objects.filter(contact=contact, business=seat.business).exclude(pk=conversation.pk)
     events = list(conversation.events.order_by("-id")[:MOST_EVENTS])
-    people = thread.people(events)
+    told = thread.in_words(conversation, events)
     return {
+        "zone": zone,
+        "now": timezone.now(),
+        "tomorrow": (timezone.localtime(timezone.now(), zone) + timedelta(days=1)).replace(hour=9, minute=0),
         "name": contact.name or (ways[0].text if ways else f"#{contact.pk}"),
         "known": ways,
         "facts": Fact.objects.filter(contact=contact, business=seat.business),
         "previous": others.select_related("inbox").order_by("-id")[:MOST_PREVIOUS],
-        "happened": [(each.created_at, thread.in_words(each, people)) for each in events],
+        "happened": [(each.created_at, told[each.pk]) for each in events],
         "labels": seat.business.labels.all(),
         "own_labels": set(conversation.labels.values_list("pk", flat=True)),
         "members": [

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from prosa import realtime
 from prosa.business.people import Membership, Role, Team
 from prosa.contracts import OutboundMessage
-from prosa.conversations import ownership, replying
+from prosa.conversations import ownership, replying, sessions
 from prosa.conversations.models import Conversation, Label
 from prosa.conversations.ownership import NOBODY, Wish
 from prosa.conversations.replying import Enclosure
@@ -84,9 +84,10 @@ def snooze(seat: Seat, conversation: Conversation, until: datetime) -> None:
     seconds = (until - timezone.now()).total_seconds()
     if seconds <= 0:
         raise BadInput(_("That time is over.\nChoose one to come."))
+    # A second later rather than a moment earlier: the transaction may have begun before our clock was read.
     ownership.act(
         conversation.pk,
-        Wish(Move.SNOOZE, seat.actor, {"until": until.isoformat()}, assignee=seat.member.pk, snooze=seconds),
+        Wish(Move.SNOOZE, seat.actor, {"until": until.isoformat()}, assignee=seat.member.pk, snooze=seconds + 1),
     )
 
 
@@ -94,6 +95,13 @@ def wake(seat: Seat, conversation: Conversation) -> None:
     """Back before its time."""
     _as(seat)
     ownership.act(conversation.pk, Wish(Move.WAKE, seat.actor))
+
+
+def start_afresh(seat: Seat, conversation: Conversation) -> None:
+    """The assistant reads no more of what was said so far."""
+    _as(seat)
+    with transaction.atomic():
+        sessions.start_afresh(conversation.pk, seat.business.pk, seat.actor)
 
 
 def reply(

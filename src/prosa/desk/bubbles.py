@@ -134,11 +134,11 @@ def _draw(
     if end is not None:
         events, notes = events.filter(created_at__lt=end), notes.filter(created_at__lt=end)
     happened = list(events.order_by("-id")[: 2 * PAGE])
-    people = thread.people(happened)
+    told = thread.in_words(conversation, happened)
     quotes = _quotes(conversation, messages)
     reactions = _reactions(conversation, messages)
     drawn = [_bubble(each, quotes, reactions) for each in messages if each.kind not in INVISIBLE]
-    drawn += [Bubble(f"e{each.pk}", "event", each.created_at, text=thread.in_words(each, people)) for each in happened]
+    drawn += [Bubble(f"e{each.pk}", "event", each.created_at, text=told[each.pk]) for each in happened]
     drawn += [
         Bubble(f"n{each.pk}", "note", each.created_at, who=_name(each.member), text=each.text)
         for each in notes.order_by("-id")[:PAGE]

@@ -56,6 +56,15 @@ def _assign(request: HttpRequest, seat: Seat, conversation: Conversation) -> Non
     actions.assign(seat, conversation, member, team)
 
 
+def _snooze(request: HttpRequest, seat: Seat, conversation: Conversation) -> None:
+    """Until when they chose; no time brings it back."""
+    asked = request.POST.get("until", "").strip()
+    if asked:
+        actions.snooze(seat, conversation, _until(seat, asked))
+    elif conversation.snoozed_until is not None:
+        actions.wake(seat, conversation)
+
+
 MOVES: dict[str, Callable[[HttpRequest, Seat, Conversation], None]] = {
     "take": _take,
     "assign": _assign,
@@ -63,9 +72,8 @@ MOVES: dict[str, Callable[[HttpRequest, Seat, Conversation], None]] = {
     "resolve": lambda _request, seat, conversation: actions.resolve(seat, conversation),
     "reopen": lambda _request, seat, conversation: actions.reopen(seat, conversation),
     "wake": lambda _request, seat, conversation: actions.wake(seat, conversation),
-    "snooze": lambda request, seat, conversation: actions.snooze(
-        seat, conversation, _until(seat, request.POST.get("until", ""))
-    ),
+    "snooze": _snooze,
+    "afresh": lambda _request, seat, conversation: actions.start_afresh(seat, conversation),
     "block": lambda _request, seat, conversation: actions.block(seat, conversation, on=True),
     "unblock": lambda _request, seat, conversation: actions.block(seat, conversation, on=False),
 }

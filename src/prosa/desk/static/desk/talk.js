@@ -181,9 +181,14 @@ export async function refreshContact(event) {
   const changed = shown !== "" && shown !== now;
   shown = now;
   const pane = $("contact");
-  if (!changed || !pane || pane.contains(document.activeElement)) return;
-  const answer = await fetch(`${document.body.dataset.mount}c/${event.id}/contact`, { headers: { "HX-Request": "true" } }).catch(() => null);
-  if (!answer?.ok || talk.id !== event.id) return;
+  if (changed && pane && !pane.contains(document.activeElement)) await redraw();
+}
+
+// The pane anew; `focus` is the id of what had the focus in it.
+async function redraw(focus = "") {
+  const pane = $("contact"), id = talk.id;
+  const answer = await fetch(`${document.body.dataset.mount}c/${id}/contact`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!answer?.ok || talk.id !== id) return;
   const holder = document.createElement("template");
   holder.innerHTML = await answer.text();
   const fresh = holder.content.firstElementChild;
@@ -191,6 +196,7 @@ export async function refreshContact(event) {
   $("contact").replaceWith(fresh);
   window.htmx?.process(fresh);
   tell(fresh);
+  if (focus) $(focus)?.focus({ preventScroll: true });
 }
 
 function window_() {
@@ -234,7 +240,16 @@ export async function move(name, values = {}) {
 
 document.addEventListener("change", (event) => {
   const select = event.target.closest?.("select[data-move]");
-  if (select) move(select.dataset.move, select.dataset.move === "assign" ? { to: select.value } : { until: select.value });
+  if (!select) return;
+  const chosen = select.value, snoozes = select.dataset.move === "snooze";
+  if (snoozes) $("snooze-at").hidden = chosen !== "at";
+  if (snoozes && chosen === "at") $("snooze-until").focus();
+  else if (!snoozes || chosen !== "kept") move(select.dataset.move, snoozes ? { until: chosen } : { to: chosen }).then(() => redraw(select.id));
+});
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "snooze-at") return;
+  event.preventDefault();
+  move("snooze", { until: $("snooze-until").value }).then(() => redraw("snooze"));
 });
 document.addEventListener("click", (event) => {
   if (event.target.closest?.("#hide-contact")) closeContact();

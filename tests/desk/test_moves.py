@@ -1,0 +1,130 @@
+"""Snoozing, starting afresh, and the lines of the timeline that tell of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.test import Client
+from django.utils import timezone
+
+from prosa.business.people import Membership, Team
+from prosa.business.zones import zone_named
+from prosa.conversations import thread
+from prosa.conversations.models import Conversation, Message, State, Summary
+
+Talk = Callable[..., Conversation]
+Desk = Callable[[Membership], Client]
+HTMX = {"HX-Request": "true"}
+
+
+def pane(client: Client, conversation: Conversation) -> str:
+    return client.get(f"/agent/c/{conversation.pk}", headers=HTMX).content.decode()
+
+
+def told(conversation: Conversation) -> list[str]:
+    events = list(conversation.events.order_by("pk"))
+    return list(thread.in_words(conversation, events).values())
+
+
+# ── snoozing ──
+
+
+def test_a_conversation_is_put_aside_until_a_moment_of_the_business_and_brought_back(
+    bia: Membership, at_desk: Desk, talk: Talk
+):
+    conversation, client = talk(), at_desk(bia)
+    address = f"/agent/c/{conversation.pk}"
+    here = timezone.now().astimezone(zone_named("America/Sao_Paulo"))
+    chosen = (here + timedelta(days=3)).replace(hour=14, minute=30, second=0, microsecond=0, tzinfo=None)
+    assert client.post(f"{address}/snooze", {"until": chosen.strftime("%Y-%m-%dT%H:%M")}).status_code == 204
+    conversation.refresh_from_db()
+    wanted = chosen.replace(tzinfo=here.tzinfo)
+    assert conversation.snoozed_until is not None
+    # the clock of the database stands still in a transaction
+    assert abs(conversation.snoozed_until - wanted) < timedelta(minutes=1)
+    page = pane(client, conversation)
+    standing = page.partition('id="standing"')[2].partition("</div>")[0]
+    assert "Snoozed until" in standing
+    assert re.search(r"(2|14):(29|30)", standing), standing
+    assert 'data-move="wake"' in standing
+    assert any(line.startswith("snoozed until ") and ("2:30" in line or "14:30" in line) for line in told(conversation))
+    assert client.post(f"{address}/wake").status_code == 204
+    conversation.refresh_from_db()
+    assert conversation.snoozed_until is None
+    assert 'data-move="wake"' not in pane(client, conversation)
+
+
+def test_no_time_brings_it_back_and_does_nothing_where_nothing_was_put_aside(
+    bia: Membership, at_desk: Desk, talk: Talk
+):
+    conversation, client = talk(), at_desk(bia)
+    address = f"/agent/c/{conversation.pk}/snooze"
+    assert client.post(address, {"until": ""}).status_code == 204
+    assert not conversation.events.exists()
+    assert client.post(address, {"until": "hour"}).status_code == 204
+    assert client.post(address, {"until": ""}).status_code == 204
+    conversation.refresh_from_db()
+    assert conversation.snoozed_until is None
+    assert [each.kind for each in conversation.events.order_by("pk")] == ["snoozed", "woken"]
+    assert client.post(address, {"until": "soon"}).status_code == 422
+
+
+# ── starting afresh ──
+
+
+def test_a_member_has_the_assistant_start_afresh(bia: Membership, at_desk: Desk, talk: Talk):
+    conversation, client = talk(state=State.BOT), at_desk(bia)
+    said = Message.objects.get(conversation=conversation)
+    asked = Message.objects.create(
+        conversation=conversation, business=conversation.business, inbox=conversation.inbox, direction="in",
+        author="customer", text="e agora?", pending=True,
+    )  # fmt: skip
+    Conversation.objects.filter(pk=conversation.pk).update(specialist="vendas")
+    Summary.objects.create(
+        conversation=conversation, business=conversation.business, purpose="history", through_id=said.pk, text="…",
+        written_at=timezone.now(),
+    )  # fmt: skip
+    assert 'data-move="afresh"' in pane(client, conversation)
+    address = f"/agent/c/{conversation.pk}/afresh"
+    assert client.post(address).status_code == 204
+    conversation.refresh_from_db()
+    assert (conversation.context_from, conversation.specialist) == (said.pk, "")
+    assert conversation.context_from < asked.pk  # what waits is answered
+    assert not Summary.objects.filter(conversation=conversation).exists()
+    assert told(conversation) == ["started afresh · Bia"]
+    assert client.post(address).status_code == 422
+    assert conversation.events.count() == 1
+
+
+# ── the timeline ──
+
+
+def test_the_timeline_names_people_and_teams(bia: Membership, rui: Membership, at_desk: Desk, talk: Talk):
+    conversation, client = talk(), at_desk(bia)
+    team = Team.objects.create(business=bia.business, name="Vendas")
+    for to in (f"member:{rui.pk}", f"team:{team.pk}", ""):
+        assert client.post(f"/agent/c/{conversation.pk}/assign", {"to": to}).status_code == 204
+    conversation.events.create(
+        business=bia.business, kind="assigned", actor="system", data={"member": "rui", "team": "Vendas", "reason": "away"}
+    )  # fmt: skip
+    assert told(conversation) == [
+        "assigned to Rui · Bia",
+        "assigned to Vendas · Bia",
+        "waits for anybody · Bia",
+        "assigned to Rui (Vendas) · System · whoever had it went away",
+    ]
+    assert "assigned to Rui · Bia" in pane(client, conversation)
+
+
+def test_a_timeline_of_anything_is_read(talk: Talk):
+    conversation = talk()
+    odd: list[Any] = [None, [], "x", {"until": 7}, {"until": "2026-01-01"}, {"member": None, "team": 3}]
+    for data in odd:
+        for kind in ("assigned", "snoozed", "handed_off", "unheard_of"):
+            conversation.events.create(
+                business=conversation.business, kind=kind, actor="user:x", data={} if data is None else data
+            )
+    assert len(told(conversation)) == len(odd) * 4
