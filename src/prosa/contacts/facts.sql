@@ -16,4 +16,9 @@ WHERE business_id = %(business_id)s AND contact_id = %(contact_id)s AND (expires
     ORDER BY created_at DESC, id DESC OFFSET %(most)s))
 
 -- name: erase
-DELETE FROM prosa_contacts_fact WHERE business_id = %(business_id)s AND contact_id = %(contact_id)s RETURNING id
+-- Under every name: of those merged into the contact too.
+WITH RECURSIVE names AS (
+    SELECT %(contact_id)s::bigint AS id
+    UNION SELECT m.merged_id FROM names JOIN prosa_contacts_merge m ON m.kept_id = names.id AND m.undone_at IS NULL
+)
+DELETE FROM prosa_contacts_fact WHERE business_id = %(business_id)s AND contact_id IN (SELECT id FROM names) RETURNING id

@@ -39,6 +39,15 @@ class Contact(models.Model):
             each.delete()
         return super().delete(*args, **kwargs)
 
+    def names(self) -> set[int]:
+        """Their own number, and those of everybody merged into them."""
+        found = fresh = {self.pk}
+        while fresh:
+            live = Merge.objects.filter(kept_id__in=fresh, undone_at=None)
+            fresh = set(live.values_list("merged_id", flat=True)) - found
+            found = found | fresh
+        return found
+
 
 class Identity(models.Model):
     """One key of a contact, ``kind:value`` in canonical form; ``address`` is what the provider calls it.
@@ -109,6 +118,11 @@ class Fact(models.Model):
     def __str__(self) -> str:
         # Without its words: the admin's log would keep what was erased.
         return f"#{self.pk}"
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Also what somebody merged into the contact told alike: undoing must not bring it back."""
+        Fact.objects.filter(contact__in=self.contact.names(), key=self.key).exclude(pk=self.pk).delete()
+        return super().delete(*args, **kwargs)
 
 
 class Merge(models.Model):

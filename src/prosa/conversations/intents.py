@@ -46,7 +46,8 @@ async def carry_out(
         await sessions.begin_afresh(connection, context.conversation_id, context.business_id, talk)
     if result.facts:
         source = facts.Source(context.conversation_id, turn_id, context.waiting[-1].id)
-        count = await facts.keep(connection, context.business_id, talk.contact_id, result.facts, source)
+        contact = await sessions.whose(connection, context.conversation_id, context.business_id)
+        count = await facts.keep(connection, context.business_id, contact, result.facts, source)
         if count:
             await connection.execute(
                 queries.remembered,

@@ -21,7 +21,7 @@ from prosa.contacts import facts
 from prosa.contracts import Line
 from prosa.conversations.handoff import fold
 from prosa.errors import NotAllowed
-from prosa.postgres.connections import Connection
+from prosa.postgres.connections import Connection, fetch_one
 
 queries = sql.load(__file__, "sessions.sql")
 
@@ -159,9 +159,17 @@ def _fresh(history: Sequence[Line], question: Sequence[Line], silence: timedelta
     return max(gaps, default=0)
 
 
+async def whose(connection: Connection, conversation_id: int, business_id: int) -> int:
+    """The contact of a conversation that the caller's transaction has locked: not always the one the turn began with."""
+    row = await fetch_one(connection, queries.whose, {"conversation_id": conversation_id, "business_id": business_id})
+    return int(row[0]) if row else 0
+
+
 async def begin_afresh(connection: Connection, conversation_id: int, business_id: int, talk: Talk) -> None:
     """What came up to ``talk.reset`` is read no more, in the caller's transaction; the timeline says so."""
-    erased = await facts.erase(connection, business_id, talk.contact_id) if talk.forget else 0
+    erased = 0
+    if talk.forget:
+        erased = await facts.erase(connection, business_id, await whose(connection, conversation_id, business_id))
     await connection.execute(
         queries.begin_afresh,
         {
@@ -185,6 +193,4 @@ def start_afresh(conversation_id: int, business_id: int, actor: str) -> None:
             queries.afresh.decode(), {"conversation_id": conversation_id, "business_id": business_id, "actor": actor}
         )
         if cursor.fetchone() is None:
-            raise NotAllowed(
-                _("Nothing was said since the assistant last started afresh.\nThere is nothing to put behind.")
-            )
+            raise NotAllowed(_("Nothing was said since the assistant last started afresh.\nThere is nothing to put behind."))

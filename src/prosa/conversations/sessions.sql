@@ -1,5 +1,9 @@
 -- Starting afresh.
 
+-- name: whose
+-- The contact as it is now: it may have been merged since the turn began.
+SELECT contact_id FROM prosa_conversations_conversation WHERE id = %(conversation_id)s AND business_id = %(business_id)s
+
 -- name: begin_afresh
 WITH moved AS (
     UPDATE prosa_conversations_conversation SET context_from = %(message_id)s
