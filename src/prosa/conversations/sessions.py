@@ -193,4 +193,6 @@ def start_afresh(conversation_id: int, business_id: int, actor: str) -> None:
             queries.afresh.decode(), {"conversation_id": conversation_id, "business_id": business_id, "actor": actor}
         )
         if cursor.fetchone() is None:
-            raise NotAllowed(_("Nothing was said since the assistant last started afresh.\nThere is nothing to put behind."))
+            raise NotAllowed(
+                _("Nothing was said since the assistant last started afresh.\nThere is nothing to put behind.")
+            )
