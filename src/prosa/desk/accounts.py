@@ -20,11 +20,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from prosa.business.models import LOCALES
 from prosa.business.people import Membership
+from prosa.business.users import called, has_field
 from prosa.desk import assignment, audit, letters, sessions
 from prosa.desk.access import SECOND_STEP, Seat, desk
 from prosa.desk.frame import done, show
 from prosa.desk.models import Person
-from prosa.desk.templatetags.desk import called
 
 YEAR_S = 365 * 86_400
 
@@ -111,10 +111,9 @@ class NewPasswordForm(PasswordChangeForm):
         return given
 
 
-def _renamable(user: Any) -> str:
+def _renamable() -> str:
     """The field a display name is kept in; host projects' users may have none."""
-    fields = {each.name for each in user._meta.get_fields()}  # noqa: SLF001  Django documents it
-    return "first_name" if "first_name" in fields else "name" if "name" in fields else ""
+    return next((name for name in ("first_name", "name") if has_field(name)), "")
 
 
 def _account(request: HttpRequest, seat: Seat, status: int = 200, **given: Any) -> HttpResponse:
@@ -126,7 +125,7 @@ def _account(request: HttpRequest, seat: Seat, status: int = 200, **given: Any) 
         "language": person.language if person else "",
     }
     profile = given.get("profile") or ProfileForm(initial=initial)
-    if not _renamable(user):
+    if not _renamable():
         del profile.fields["name"]
     context = {
         "profile": profile,
@@ -159,12 +158,12 @@ def save(request: HttpRequest, seat: Seat) -> HttpResponse:
         return _account(request, seat, 422, profile=form)
     user, language = seat.member.user, form.cleaned_data["language"]
     name = " ".join(form.cleaned_data["name"].split())
-    field = _renamable(user)
+    field = _renamable()
     with transaction.atomic():
         if field:
             setattr(user, field, name)
             changed = [field]
-            if field == "first_name":
+            if field == "first_name" and has_field("last_name"):
                 user.last_name = ""
                 changed.append("last_name")
             user.save(update_fields=changed)

@@ -16,11 +16,11 @@ from django.views.decorators.http import require_GET
 
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role
+from prosa.business.users import called
 from prosa.business.zones import zone_named
 from prosa.desk.access import Seat, desk
 from prosa.desk.frame import show
 from prosa.desk.models import AuditEntry
-from prosa.desk.templatetags.desk import called
 
 PAGE = 50
 MOST_SUBJECT = 200

@@ -11,10 +11,10 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from prosa.business.people import Membership
+from prosa.business.users import name_of
 from prosa.conversations import thread
 from prosa.conversations.models import Attachment, Conversation, Event, Message
 from prosa.desk.models import Note
-from prosa.desk.queues import name_of
 
 PAGE = 60
 RECENT = 300

@@ -13,11 +13,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from prosa.business.people import Role
+from prosa.business.users import first_name
 from prosa.conversations.models import Conversation
 from prosa.desk import frame
 from prosa.desk.access import Seat, desk
 from prosa.desk.models import CannedReply
-from prosa.desk.queues import name_of
 
 PLACES = ("name", "agent", "business")
 """What ``{…}`` may stand for: the customer's first name, the writer's, the business's."""
@@ -44,7 +44,7 @@ def ready(seat: Seat, conversation: Conversation) -> list[Ready]:
     """The business's canned replies as they would be inserted here."""
     values = {
         "name": (conversation.contact.name.split() or [""])[0],
-        "agent": seat.member.user.first_name or name_of(seat.member),
+        "agent": first_name(seat.member.user),
         "business": seat.business.name,
     }
     found = CannedReply.objects.filter(business=seat.business)

@@ -30,11 +30,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from prosa.business.models import Business
 from prosa.business.people import RANK, Invitation, Membership, Role
+from prosa.business.users import active, called, has_field
 from prosa.desk import audit, letters, sessions
 from prosa.desk.access import CHOSEN, SECOND_STEP, Seat, desk
 from prosa.desk.frame import done, refused
 from prosa.desk.members import InviteForm, listing
-from prosa.desk.templatetags.desk import called
 
 VALID = timedelta(days=7)
 MOST_OPEN = 200
@@ -170,9 +170,8 @@ class NewAccountForm(forms.Form):
 def unsaved(email: str, name: str) -> Any:
     """An account of this address, not stored yet, whatever fields the user model has."""
     users = get_user_model()
-    fields = {each.name for each in users._meta.get_fields()}  # noqa: SLF001  Django documents it
     values = {users.USERNAME_FIELD: email, users.get_email_field_name(): email}
-    values |= {"first_name": name} if "first_name" in fields else {"name": name} if "name" in fields else {}
+    values |= {"first_name": name} if has_field("first_name") else {"name": name} if has_field("name") else {}
     return users(**values)
 
 
@@ -180,7 +179,7 @@ def _accounts(email: str) -> Any:
     users = get_user_model()
     return users._default_manager.filter(  # noqa: SLF001  the documented way to a custom user model's manager
         Q(**{f"{users.get_email_field_name()}__iexact": email}) | Q(**{f"{users.USERNAME_FIELD}__iexact": email}),
-        is_active=True,
+        active(),
     )
 
 
@@ -199,7 +198,7 @@ def _stands(invitation: Invitation) -> bool:
     inviter: Any = invitation.invited_by
     if inviter is None:
         return True
-    if not inviter.is_active:
+    if not getattr(inviter, "is_active", True):
         return False
     role = Role(invitation.role)
     place = Membership.objects.filter(business=invitation.business, user=inviter).first()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
+from email.errors import MessageError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -44,6 +45,8 @@ def send(to: str, subject: str, template: str, context: dict[str, Any]) -> None:
         raise Unsent("This installation sends no e-mail.\nSet PROSA_EMAIL_URL.")
     try:
         send_mail(" ".join(subject.split()), render_to_string(template, context), None, [to])
+    except (ValueError, MessageError) as error:
+        raise Unsent("No mail can be written to this address.\nCorrect it.") from error
     except (smtplib.SMTPException, OSError) as error:
         log.warning("A mail (%s) could not be sent (%s)", template, type(error).__name__)
         raise Unsent("The mail server did not take the message.\nLook at PROSA_EMAIL_URL and the log.") from error

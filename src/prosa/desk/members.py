@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from prosa.business.models import Business
 from prosa.business.people import RANK, Invitation, Membership, Role
+from prosa.business.users import called
 from prosa.conversations import ownership
 from prosa.conversations.models import Conversation, State
 from prosa.conversations.ownership import NOBODY, Wish
@@ -27,7 +28,6 @@ from prosa.desk import audit
 from prosa.desk.access import Seat, desk
 from prosa.desk.frame import done, refused, show
 from prosa.desk.second_factor import has_second_step
-from prosa.desk.templatetags.desk import called
 from prosa.errors import BadInput, NotAllowed
 
 log = logging.getLogger(__name__)

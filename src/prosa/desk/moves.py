@@ -11,12 +11,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from prosa.business.people import Role
+from prosa.business.users import name_of
 from prosa.business.zones import zone_named
 from prosa.conversations.models import Conversation
 from prosa.conversations.ownership import Overtaken
 from prosa.desk import actions
 from prosa.desk.access import Seat, desk
-from prosa.desk.queues import name_of
 from prosa.desk.writing import problem
 from prosa.errors import BadInput, ProsaError
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import smtplib
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
+from email.errors import MessageError
 from typing import Any
 
 from django.db import connection, transaction
@@ -19,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from prosa import queue, sql
 from prosa.business.people import Membership, Role
+from prosa.business.users import active, has_field
 from prosa.business.zones import zone_named
 from prosa.contracts import Finding, Listener
 from prosa.conversations.acts.proving import mails
@@ -69,7 +71,13 @@ def hear(conversation_id: int) -> None:
         if business_id is not None:
             welcome(business_id)
             with connection.cursor() as hand:
-                hand.execute(queries.hear.decode(), {"conversation_id": conversation_id})
+                hand.execute(queries.hear.decode(), {"conversation_id": conversation_id, "off": _turned_off()})
+
+
+def _turned_off() -> list[int]:
+    """Members with an outlet whose account is switched off: they are told nothing."""
+    theirs = Outlet.objects.filter(member__isnull=False).exclude(active("member__user__"))
+    return list(theirs.values_list("member_id", flat=True)) if has_field("is_active") else []
 
 
 def welcome(business_id: int | None = None) -> None:
@@ -79,9 +87,7 @@ def welcome(business_id: int | None = None) -> None:
     """
     if not mails():
         return
-    without = Membership.objects.filter(left_at=None, user__is_active=True, outlets__isnull=True).exclude(
-        role=Role.VIEWER
-    )
+    without = Membership.objects.filter(active("user__"), left_at=None, outlets__isnull=True).exclude(role=Role.VIEWER)
     if business_id is not None:
         without = without.filter(business_id=business_id)
     Outlet.objects.bulk_create(
@@ -99,7 +105,7 @@ def watch() -> None:
     """Note down customers whose person has not answered for as long as an outlet has patience."""
     welcome()
     with connection.cursor() as hand:
-        hand.execute(queries.unanswered.decode())
+        hand.execute(queries.unanswered.decode(), {"off": _turned_off()})
 
 
 @queue.periodic("* * * * * */15")
@@ -119,7 +125,8 @@ def ripe(outlet_id: int | None = None) -> list[tuple[int, str]]:
     """Outlets (or this one) with something that may go out now, each with the lane in which it is sent."""
     now = timezone.now()
     with connection.cursor() as hand:
-        hand.execute(queries.ripe.decode(), {"outlet_id": outlet_id, "gather": GATHER_S, "pause": PAUSE_S})
+        parameters = {"outlet_id": outlet_id, "gather": GATHER_S, "pause": PAUSE_S, "off": _turned_off()}
+        hand.execute(queries.ripe.decode(), parameters)
         found = hand.fetchall()
     return [
         (pk, f"mail:{user_id}" if way == Way.EMAIL else f"outlet:{pk}")
@@ -181,7 +188,7 @@ def _look(outlet: Outlet) -> tuple[list[digests.News], list[int]]:
     """What waits for an outlet: news that is true, one for each conversation, and the ids of notices that are not any more."""
     quotes = Discretion.objects.filter(business_id=outlet.business_id, quotes=True).exists()
     with connection.cursor() as hand:
-        hand.execute(queries.still.decode(), {"outlet_id": outlet.pk})
+        hand.execute(queries.still.decode(), {"outlet_id": outlet.pk, "off": _turned_off()})
         found = hand.fetchall()
     moot = [row[0] for row in found if not row[4]]
     by_conversation: dict[int, list[Any]] = {}
@@ -216,6 +223,9 @@ def send(outlet: Outlet, digest: digests.Digest) -> str:
             raise Trouble("no-address", lasting=True)
         try:
             letter.send()
+        except (ValueError, MessageError):
+            # The mail cannot even be written; another try would say the same.
+            raise Trouble("bad-address", lasting=True) from None
         except (smtplib.SMTPException, OSError) as error:
             raise Trouble("mail", _why(error)) from None
         return letter.to[0]

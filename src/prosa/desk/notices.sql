@@ -18,7 +18,7 @@ WHERE c.id = %(conversation_id)s AND c.state = 'awaiting_agent'
   AND CASE
       WHEN o.team_id IS NOT NULL THEN c.team_id = o.team_id
       WHEN o.member_id IS NULL THEN true
-      WHEN m.left_at IS NOT NULL OR m.role = 'viewer' OR e.actor = 'user:' || m.user_id THEN false
+      WHEN m.left_at IS NOT NULL OR m.role = 'viewer' OR m.id = ANY(%(off)s::bigint[]) OR e.actor = 'user:' || m.user_id THEN false
       WHEN e.kind = 'escalated' THEN m.role IN ('owner', 'admin')
       WHEN c.assignee_id IS NOT NULL THEN c.assignee_id = m.id
       WHEN c.team_id IS NOT NULL THEN EXISTS (
@@ -47,7 +47,7 @@ WHERE c.state = 'agent_active' AND c.unread > 0 AND c.last_inbound_at > now() - 
   AND CASE
       WHEN o.team_id IS NOT NULL THEN c.team_id = o.team_id
       WHEN o.member_id IS NULL THEN true
-      ELSE c.assignee_id = m.id AND m.left_at IS NULL END
+      ELSE c.assignee_id = m.id AND m.left_at IS NULL AND m.role <> 'viewer' AND m.id <> ALL(%(off)s::bigint[]) END
 ON CONFLICT (outlet_id, kind, source) DO NOTHING
 
 -- name: ripe
@@ -58,6 +58,7 @@ FROM prosa_desk_outlet o
 JOIN prosa_business_business b ON b.id = o.business_id
 LEFT JOIN prosa_business_membership m ON m.id = o.member_id
 WHERE o.active AND coalesce(o.next_at <= now(), true)
+  AND (o.member_id IS NULL OR (m.left_at IS NULL AND m.role <> 'viewer' AND m.id <> ALL(%(off)s::bigint[])))
   AND (%(outlet_id)s::bigint IS NULL OR o.id = %(outlet_id)s)
   AND EXISTS (SELECT FROM prosa_desk_notice n WHERE n.outlet_id = o.id AND n.status = 'waiting'
               AND n.created_at <= now() - %(gather)s * interval '1 second')
@@ -69,7 +70,10 @@ ORDER BY o.id
 -- name: still
 -- Which waiting notices of an outlet are still true, with what may be said of them.
 SELECT n.id, n.kind, n.conversation_id, n.happened_at,
-       CASE WHEN n.kind = 'unanswered' THEN
+       -- Whoever left, only looks, or was switched off since is told nothing any more.
+       (o.member_id IS NULL OR (mb.left_at IS NULL AND mb.role <> 'viewer' AND mb.id <> ALL(%(off)s::bigint[])
+           AND (n.kind <> 'escalated' OR mb.role IN ('owner', 'admin'))))
+       AND CASE WHEN n.kind = 'unanswered' THEN
            c.state = 'agent_active' AND (o.member_id IS NULL OR c.assignee_id = o.member_id)
            AND NOT coalesce(c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, false)
            AND NOT EXISTS (SELECT FROM prosa_conversations_message r WHERE r.conversation_id = c.id AND r.id > n.source
@@ -90,6 +94,7 @@ JOIN prosa_desk_outlet o ON o.id = n.outlet_id
 JOIN prosa_conversations_conversation c ON c.id = n.conversation_id
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 JOIN prosa_channels_inbox ib ON ib.id = c.inbox_id
+LEFT JOIN prosa_business_membership mb ON mb.id = o.member_id
 LEFT JOIN prosa_business_team tm ON tm.id = c.team_id
 LEFT JOIN prosa_conversations_event e ON e.id = n.source AND n.kind <> 'unanswered' AND e.conversation_id = c.id
 WHERE n.outlet_id = %(outlet_id)s AND n.status = 'waiting'

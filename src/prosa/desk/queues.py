@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop
 from prosa import phones, sql
 from prosa.business.models import Business
 from prosa.business.people import Membership
+from prosa.business.users import name_of
 from prosa.conversations.models import State
 from prosa.conversations.thread import kind_name
 from prosa.desk.access import Seat
@@ -169,11 +170,6 @@ def _rows(business: Business, member_id: int, parameters: dict[str, Any]) -> lis
     names = {each.pk: name_of(each) for each in business.members.filter(pk__in=shown).select_related("user")}
     teams = dict(business.teams.values_list("pk", "name"))
     return [_row(each, names, teams) for each in found]
-
-
-def name_of(member: Membership) -> str:
-    """What colleagues call a member."""
-    return member.user.get_full_name() or member.user.get_username()
 
 
 def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:

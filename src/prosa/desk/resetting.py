@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from prosa.business.users import active
 from prosa.desk import audit, letters, sessions
 from prosa.desk.models import Person
 from prosa.queue import chore, defer_once
@@ -62,7 +63,7 @@ def ask(request: HttpRequest) -> HttpResponse:
 def send_link(email: str, root: str, language: str) -> None:
     """Send the link to whoever of the desk has this address; nobody has it: nothing happens."""
     users = get_user_model()
-    named = users._default_manager.filter(**{f"{users.get_email_field_name()}__iexact": email}, is_active=True)  # noqa: SLF001  the documented way to a custom user model's manager
+    named = users._default_manager.filter(**{f"{users.get_email_field_name()}__iexact": email}).filter(active())  # noqa: SLF001  the documented way to a custom user model's manager
     for user in named:
         if not user.has_usable_password() or not sessions.concerns(user):
             continue

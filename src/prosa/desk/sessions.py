@@ -54,9 +54,7 @@ def listed(request: HttpRequest, user: Any, *, known: bool) -> None:
         return
     browser = request.META.get("HTTP_USER_AGENT", "").replace("\x00", "")[:MOST_BROWSER] if known else ""
     address = audit.address_of(request) if known else None
-    SignedIn.objects.update_or_create(
-        session_key=key, defaults={"user": user, "browser": browser, "address": address}
-    )
+    SignedIn.objects.update_or_create(session_key=key, defaults={"user": user, "browser": browser, "address": address})
 
 
 def ended(request: HttpRequest, **_: Any) -> None:

@@ -27,6 +27,7 @@ from django.utils import timezone, translation
 from prosa import realtime, sql
 from prosa.business.models import Business
 from prosa.business.people import Membership
+from prosa.business.users import active
 from prosa.desk import assignment, queues
 
 log = logging.getLogger(__name__)
@@ -252,7 +253,7 @@ async def events(member: Membership, language: str, session: str = "") -> AsyncI
 
 def seen(members: Iterable[int]) -> set[int]:
     """Write down that these people are at the desk; those of them who still may be."""
-    here = Membership.objects.filter(pk__in=set(members), left_at=None, user__is_active=True)
+    here = Membership.objects.filter(pk__in=set(members), left_at=None).filter(active("user__"))
     found = list(here.values_list("pk", "business_id", "seen_at"))
     now = timezone.now()
     Membership.objects.filter(pk__in=[pk for pk, _business, _at in found]).update(seen_at=now)

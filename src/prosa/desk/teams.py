@@ -13,10 +13,10 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role, Team
+from prosa.business.users import called
 from prosa.desk import audit
 from prosa.desk.access import Seat, desk
 from prosa.desk.frame import done, show
-from prosa.desk.templatetags.desk import called
 
 
 class _Colleagues(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic only to the type checker

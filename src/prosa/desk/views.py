@@ -28,6 +28,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from prosa.business.people import Role
+from prosa.business.users import name_of
 from prosa.business.zones import zone_named
 from prosa.channels import base
 from prosa.conversations import replying
@@ -216,7 +217,7 @@ def _listed(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
 def choices(seat: Seat, chosen: queues.Filters) -> list[tuple[str, str, list[tuple[int, str, bool]]]]:
     """What the list can be narrowed by: (name, label, (id, name, is it chosen)…), only where there is a choice."""
     people = [
-        (each.pk, queues.name_of(each)) for each in seat.business.members.filter(left_at=None).select_related("user")
+        (each.pk, name_of(each)) for each in seat.business.members.filter(left_at=None).select_related("user")
     ]
     given: list[tuple[str, str, Any, int | None]] = [
         ("inbox", _("Inbox"), seat.business.inboxes.values_list("pk", "name"), chosen.inbox_id),
@@ -245,7 +246,7 @@ def _shell(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
             "filters": choices(seat, _filters(request)),
             "narrowed": _filters(request) != queues.Filters(),
             "my_teams": queues.teams_of(seat.member),
-            "names": {each.pk: queues.name_of(each) for each in seat.business.members.select_related("user")},
+            "names": {each.pk: name_of(each) for each in seat.business.members.select_related("user")},
         }
     )
 
@@ -264,7 +265,7 @@ def _context(seat: Seat, found: Conversation) -> dict[str, Any]:
             "window_left": left,
             "window_closed": left is not None and left <= timedelta(0),
             "window_ends": timezone.now() + left if left is not None and left > timedelta(0) else None,
-            "typing": [queues.name_of(each.member) for each in places.select_related("member__user")],
+            "typing": [name_of(each.member) for each in places.select_related("member__user")],
             "thinking": found.state == State.BOT and found.messages.filter(pending=True).exists(),
             "now": timezone.now(),
             "has_templates": base.provider(found.inbox.kind).has_templates,

@@ -19,7 +19,7 @@ from asgiref.sync import async_to_sync
 from django.utils.translation import gettext as _
 
 from prosa import conf
-from prosa.addresses import address_of, configured
+from prosa.addresses import address_of, canonical, configured
 from prosa.errors import NotAllowed, ProsaError, TemporaryError, UnknownOutcome
 from prosa.http import Client, Response
 from prosa.redaction import redact
@@ -59,6 +59,7 @@ def explain(trouble: str) -> str:
         "mail": _("The mail server did not take it: %s") % detail,
         "no-mail": _("No mail server is set up (PROSA_EMAIL_URL)."),
         "no-address": _("This person has no e-mail address."),
+        "bad-address": _("No mail can be written to this person's e-mail address. Correct it."),
     }
     return texts.get(code, trouble)
 
@@ -73,7 +74,8 @@ def check(url: str) -> None:
 
     :raises NotAllowed: it is no https address, or one of the installation's own.
     """
-    parts = urlsplit(url)
+    # As it will be called: letters of other scripts name the installation's own hosts too.
+    parts = urlsplit(canonical(url))
     address = address_of(parts)
     development = conf.settings().development
     if address is None or (parts.scheme != "https" and not development):

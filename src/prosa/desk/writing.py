@@ -18,13 +18,13 @@ from django.views.decorators.http import require_POST
 from prosa import realtime
 from prosa.agents import opus
 from prosa.business.people import Role
+from prosa.business.users import name_of
 from prosa.conversations.models import Conversation
 from prosa.conversations.ownership import Overtaken
 from prosa.conversations.replying import MOST_BYTES, MOST_CAPTION, Enclosure
 from prosa.desk import actions
 from prosa.desk.access import Seat, desk
 from prosa.desk.models import Place
-from prosa.desk.queues import name_of
 from prosa.errors import BadInput, ConfigurationError, PermanentError, ProsaError, TooLarge
 
 TYPING_S = 8

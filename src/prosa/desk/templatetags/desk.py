@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from django import template
 from django.utils.html import escape, urlize
 from django.utils.safestring import SafeString, mark_safe
 
+from prosa.business.users import called
+
 register = template.Library()
+register.filter(called)
 
 HUES = 12
 _MARKS = (
@@ -51,10 +53,3 @@ def chat(text: str) -> SafeString:
     for pattern, marked in _MARKS:
         shown = pattern.sub(marked, shown)
     return mark_safe(shown.replace("\n", "<br>"))  # noqa: S308  escaped above; only our own tags are added
-
-
-@register.filter
-def called(user: Any) -> str:
-    """What a user is called: their full name where their model has one, else the name they sign in with."""
-    full = getattr(user, "get_full_name", None)
-    return (full() if full else "") or str(user.get_username())
