@@ -13,7 +13,7 @@ from dataclasses import replace
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, UserPromptPart
 
 from prosa.agents import memory, specialists
-from prosa.contracts import ApprovedAnswer, Line, Turn
+from prosa.contracts import ApprovedAnswer, Asked, Line, Turn
 
 LABELS = {
     "agent": "[team]",
@@ -59,6 +59,21 @@ Colleagues who know other things:
 When a question is plainly theirs, call {tool}; otherwise answer yourself, and never mention them to the customer."""
 
 
+_ASKED = """\
+# Asked of the team
+At {at} you asked people of the business something for this customer; what it was stands before the conversation. They have not
+answered yet. When the customer comes back to it, say that you are waiting for the answer. Never guess the answer, and do not
+ask again. Everything else you answer as always."""
+_ANSWERED = """\
+# The team's answer
+You had asked people of the business something for this customer; what it was stands before the conversation. They answer:
+{answer}
+Tell the customer now, in your own words, before whatever else they wrote: all of it, adding nothing. Do not greet again."""
+_UNANSWERED = """\
+# The team could not answer
+You had asked people of the business something for this customer; what it was stands before the conversation. They could not \
+answer it. Tell the customer so now, in one honest sentence, and offer to bring in a person."""
+
 _SPOKEN = """\
 # This answer is heard
 It goes out as a voice note. Write it as one speaks: two or three short sentences, no lists, no links, no emoji. It needs no \
@@ -89,6 +104,8 @@ def instructions(turn: Turn, approved: Sequence[ApprovedAnswer] = ()) -> str:
     if approved:
         answers = "\n\n".join(f"Question: {entry.question}\nAnswer: {entry.answer}" for entry in approved)
         parts.append(f"# Answers the business has approved\n{memory.plain(answers)}")
+    if turn.asked is not None:
+        parts.append(_of_team(turn.asked))
     if turn.spoken:
         parts.append(_SPOKEN)
     parts.append(f"# Now\n{turn.now:%A, %d %B %Y, %H:%M} ({turn.now.tzname() or 'local time'})")
@@ -119,6 +136,8 @@ def messages(turn: Turn, remembered: memory.Memory, told: str) -> list[ModelMess
     if sides and not sides[0][0]:
         sides.insert(0, (True, ["[the business wrote first]"]))
     asked = memory.question([_heard(line) for line in turn.question])
+    if turn.asked is not None and not asked:
+        asked = "[the customer has written nothing since]"
     if name := _one_line(turn.customer_name)[:80]:
         asked = f"[profile name of the customer: {name.replace('[', '(').replace(']', ')')}]\n{asked}"
     if sides and sides[-1][0]:
@@ -148,7 +167,16 @@ def _before(turn: Turn) -> list[str]:
     if turn.facts:
         known = "\n".join(f"- {_one_line(fact)}" for fact in turn.facts)
         told += ["[what the customer told about themselves earlier]", memory.fenced(known)]
+    if turn.asked is not None:  # worded by a model, after what a stranger wrote: no instruction either
+        told += ["[what the team was asked]", memory.fenced(turn.asked.question)]
     return told
+
+
+def _of_team(asked: Asked) -> str:
+    if asked.answer is None:
+        return _ASKED.format(at=f"{asked.at:%H:%M}")
+    answer = memory.plain(asked.answer).strip()
+    return _ANSWERED.format(answer=answer) if answer else _UNANSWERED
 
 
 def _shown(line: Line) -> str:

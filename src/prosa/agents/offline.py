@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from prosa.agents import handoff, memory, passages
@@ -30,6 +31,10 @@ WORDS = {
     "done": "Done, as you confirmed.",
     "not_done": "I could not do that, and nothing was changed.",
     "unsure": "I can't tell yet whether that was done.",
+    "asking": "I'm asking someone from our team, and I'll write to you here as soon as they answer.",
+    "still_asking": "I asked our team and they have not answered yet. I'll write to you here as soon as they do.",
+    "team_answered": "Here is our team's answer:",
+    "team_cannot": "I asked our team, and they could not answer that.",
 }
 """The fixed sentences an agent says, in English, for a turn that brings none. Those of conversations, in the customer's
 language, are ``conversations.words``; a test holds their English equal to this."""
@@ -96,6 +101,7 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = (), found: Sequence[
     said, quoted = ("", None) if best is not None else _quotation(turn, found)
     wish: Handoff | None = None
     trace: Json = {"sources": []}
+    open_ = turn.asked is not None and turn.asked.answer is None
     if handoff.accepted(turn, word(turn, "offer_person")):
         wish = Handoff("the customer accepted the offer of a person")
         text = word(turn, "handed_off")
@@ -103,12 +109,15 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = (), found: Sequence[
     elif best is not None and best.answer.strip():
         text = best.answer.strip()
         trace = {"offline": "approved", "sources": [best.id]}
-    elif greets(turn):
+    elif greets(turn) and not open_:
         text = word(turn, "greeting")
         trace["offline"] = "greeting"
     elif quoted is not None:
         text = said
         trace = {"offline": "passage", "sources": [], "passages": [passages.told(quoted)]}
+    elif open_:  # "e aí?" asks for what was promised
+        text = word(turn, "still_asking")
+        trace["offline"] = "still_asking"
     else:
         text = f"{word(turn, 'unknown')} {word(turn, 'offer_person')}"
         trace["offline"] = "unknown"
@@ -121,3 +130,24 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = (), found: Sequence[
         trace=trace,
         sources=sources,
     )
+
+
+def relaying(turn: Turn, result: TurnResult) -> TurnResult:
+    """``result`` after what people of the business answered, word by word; the result itself when there is nothing to tell."""
+    if turn.asked is None or turn.asked.answer is None:
+        return result
+    said = turn.asked.answer.strip()
+    told = (
+        f"{word(turn, 'team_answered')}\n{said}"
+        if said
+        else f"{word(turn, 'team_cannot')} {word(turn, 'offer_person')}"
+    )
+    if result.trace.get("offline") in (
+        "unknown",
+        "greeting",
+    ):  # it adds nothing, but that we should not leave it at this
+        offers = said and turn.question and not greets(turn)
+        text = f"{told}\n\n{word(turn, 'offer_person')}" if offers else told
+        return replace(result, replies=(Reply(text),), trace={**result.trace, "offline": "relayed"})
+    first, *others = result.replies
+    return replace(result, replies=(replace(first, text=f"{told}\n\n{first.text}"), *others))

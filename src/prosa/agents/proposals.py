@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from prosa.contracts import Handoff, Json, Option, Reply, Tool, ToolContext, ToolResult
+from prosa.contracts import Ask, Asked, Handoff, Json, Option, Reply, Tool, ToolContext, ToolResult
 
 MOST_OPTIONS = 10
 """Rows a list has room for on WhatsApp."""
+ASK = "ask_a_person"
+MOST_QUESTION = 500
+"""Characters of a question to people of the business."""
 _MOST_FACTS = 5
 
 
@@ -17,20 +20,36 @@ class Proposals:
     """The wishes of one turn. ``options`` is the answer itself, with its choices."""
 
     handoff: Handoff | None = None
+    asks: Ask | None = None
     resolved: str | None = None
     facts: list[str] = field(default_factory=list)
     options: Reply | None = None
 
 
-NAMES = frozenset({"bring_in_person", "resolve", "remember", "send_options"})
+NAMES = frozenset({"bring_in_person", ASK, "resolve", "remember", "send_options"})
 
 
-def tools(into: Proposals, teams: Sequence[tuple[str, str]] = ()) -> tuple[Tool, ...]:
-    """The tools that write into ``into``. ``teams``: name and what it is for, of those a person may be brought in from."""
+def tools(into: Proposals, teams: Sequence[tuple[str, str]] = (), asked: Asked | None = None) -> tuple[Tool, ...]:
+    """The tools that write into ``into``. ``teams``: name and what it is for, of those a person may be brought in from, or
+    asked. ``asked``: what people were asked before; one question at a time."""
 
     def bring_in_person(given: Json) -> str:
         into.handoff = Handoff(_line(given.get("reason")) or "the model asked for a person", _line(given.get("team")))
         return "A person will continue here once this message is sent. Tell the customer so."
+
+    def ask_a_person(given: Json) -> str:
+        if asked is not None:
+            return (
+                f"Nothing more was asked: at {asked.at:%H:%M} the team was asked something for this customer, and it has not "
+                "answered yet. Tell the customer that you are waiting for the answer."
+            )
+        question = _line(given["question"], MOST_QUESTION)
+        if question and into.asks is None:
+            into.asks = Ask(question, _line(given.get("team")))
+        return (
+            "The team is asked once this message is sent. Tell the customer that you are asking and will write here when the "
+            "answer comes; until then you go on serving them."
+        )
 
     def resolve(given: Json) -> str:
         into.resolved = _line(given["summary"])
@@ -56,6 +75,19 @@ def tools(into: Proposals, teams: Sequence[tuple[str, str]] = ()) -> tuple[Tool,
             {"reason": "For the team: why, in one short sentence.", "team": _fitting(teams)},
             bring_in_person,
             required=["reason"],
+        ),
+        _tool(
+            ASK,
+            "Ask people of the business one question, and go on serving the customer yourself. Call it when the customer needs "
+            "a fact that nothing you have tells, and that somebody who works there can say in a sentence (“can we deliver on "
+            "a Sunday?”). Their answer comes later, and you pass it on: say in the same message that you are asking the team. "
+            "When a person should take over, call bring_in_person instead.",
+            {
+                "question": "For the team: the question, in the language of the business, to be understood without the conversation.",
+                "team": _fitting(teams),
+            },
+            ask_a_person,
+            required=["question"],
         ),
         _tool(
             "resolve",
@@ -119,5 +151,5 @@ def _noting(note: Callable[[Json], str]) -> Callable[[ToolContext, Json], Awaita
     return run
 
 
-def _line(text: object) -> str:
-    return " ".join(str(text or "").split())[:300]
+def _line(text: object, most: int = 300) -> str:
+    return " ".join(str(text or "").split())[:most]

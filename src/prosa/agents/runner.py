@@ -126,7 +126,7 @@ async def _converse(name: str, work: Work) -> TurnResult | None:
                 made["tools"] = len(returns)
                 asked = work.toolbox.ask(Reply(question))
                 return TurnResult(replies=(asked,), model=name, action=work.toolbox.action)
-            finished = only and bool(proposed.options or proposed.handoff or (response.text or "").strip())
+            finished = only and any((proposed.options, proposed.handoff, proposed.asks, (response.text or "").strip()))
             if not finished:
                 made["tools"] = len(returns)
                 work.say(response, *returns)
@@ -187,7 +187,8 @@ def _reply(work: Work, response: ModelResponse) -> tuple[Reply, Json]:
     if proposed.options is not None:
         text, notes = answer.fit(proposed.options.text)
         return replace(proposed.options, text=text), notes
-    text, notes = answer.fit(response.text or (offline.word(work.turn, "handed_off") if proposed.handoff else ""))
+    ours = "handed_off" if proposed.handoff else "asking" if proposed.asks else ""
+    text, notes = answer.fit(response.text or (offline.word(work.turn, ours) if ours else ""))
     return Reply(text), notes
 
 
@@ -198,6 +199,9 @@ async def _without(work: Work, approved: Sequence[ApprovedAnswer], *, asked: boo
     if work.toolbox.proposed.handoff is not None:
         text = offline.word(turn, "handed_off")
         result = TurnResult(replies=(Reply(text),), model="offline", trace={"offline": "handoff"})
+    elif work.toolbox.proposed.asks is not None:
+        text = offline.word(turn, "asking")
+        result = TurnResult(replies=(Reply(text),), model="offline", trace={"offline": "asked"})
     elif (deeds := offline.deeds(turn)) is not None:
         result = deeds
     elif work.toolbox.wrote:  # something was done for the customer, and silence about it would be a lie
@@ -207,6 +211,7 @@ async def _without(work: Work, approved: Sequence[ApprovedAnswer], *, asked: boo
     else:
         found = () if refused or "strict" in work.trace else await _passages(turn, approved)
         result = offline.answer(turn, approved, found)
+    result = offline.relaying(turn, result)
     work.trace |= result.trace
     return replace(result, error=_told(work.trace["attempts"])) if asked and not refused else result
 
@@ -216,8 +221,9 @@ def _topic(turn: Turn, text: str, approved: Sequence[ApprovedAnswer] = ()) -> st
     if turn.strict is None:
         return ""
     said = " ".join(text.split())
-    for entry in approved:
-        said = said.replace(" ".join(entry.answer.split()), " ")
+    answer = turn.asked.answer if turn.asked is not None else None  # what people say themselves is as good as approved
+    for known in (*(entry.answer for entry in approved), *((answer,) if answer else ())):
+        said = said.replace(" ".join(known.split()), " ")
     return turn.strict(said)
 
 
@@ -244,7 +250,7 @@ def _chain(turn: Turn) -> list[str]:
 
 async def _approved(turn: Turn) -> tuple[Sequence[ApprovedAnswer], str]:
     """The approved answers that may fit the question, best first, and what went wrong with looking."""
-    if turn.approved is None:
+    if turn.approved is None or not turn.question:
         return (), ""
     try:
         async with asyncio.timeout(_LOOKUP_SECONDS):
@@ -257,7 +263,7 @@ async def _approved(turn: Turn) -> tuple[Sequence[ApprovedAnswer], str]:
 
 async def _passages(turn: Turn, approved: Sequence[ApprovedAnswer]) -> Sequence[Passage]:
     """The passages that may answer a question no approved answer fits."""
-    if turn.passages is None or not offline.needs_passages(turn, approved):
+    if turn.passages is None or not turn.question or not offline.needs_passages(turn, approved):
         return ()
     try:
         async with asyncio.timeout(_LOOKUP_SECONDS):

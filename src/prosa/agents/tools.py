@@ -111,9 +111,8 @@ class Toolbox:
     def _own(self) -> tuple[Tool, ...]:
         """The house's own come last in the making and so win over a stranger's tool of the same name."""
         search = (passages.SEARCH,) if self._turn.passages is not None else ()
-        allowed = (
-            tool for tool in proposals.tools(self.proposed, self._turn.teams) if tool.name in self._turn.proposals
-        )
+        every = proposals.tools(self.proposed, self._turn.teams, self._turn.asked)
+        allowed = (tool for tool in every if tool.name in self._turn.proposals)
         return (*search, *allowed, *self.relay.tools())
 
     @property

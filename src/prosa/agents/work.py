@@ -98,7 +98,9 @@ class Work:
 
     def said(self) -> list[str]:
         """What our side said before, and the business's fixed sentences."""
-        return [*self.turn.words.values(), *(line.text for line in self.lines if line.author in outcomes.OURS)]
+        answer = self.turn.asked.answer if self.turn.asked is not None else None
+        told = (line.text for line in self.lines if line.author in outcomes.OURS)
+        return [*self.turn.words.values(), *((answer,) if answer else ()), *told]
 
     def signed(self, result: TurnResult) -> TurnResult:
         """``result`` with everything the tools left behind."""
@@ -111,9 +113,11 @@ class Work:
             )
         if sources := tuple(self.toolbox.sources.values()):
             self.trace["passages"] = [passages.told(each) for each in sources]
+        wish = result.handoff or proposed.handoff
         return replace(
             result,
-            handoff=result.handoff or proposed.handoff,
+            handoff=wish,
+            asks=proposed.asks if wish is None else None,
             resolved=proposed.resolved,
             facts=tuple(proposed.facts),
             sources=result.sources or sources,

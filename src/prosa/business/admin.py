@@ -135,6 +135,7 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
                     ("handoff_words", "handoff_text"),
                     ("failures_before_handoff", "take_minutes"),
                     ("handback_minutes", "tell_handback"),
+                    "case_minutes",
                 ),
                 "classes": ("collapse",),
             },

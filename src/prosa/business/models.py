@@ -142,6 +142,15 @@ class Business(models.Model):
             "When who was given a conversation does not take it. After twice that, administrators are told. 0: never."
         ),
     )
+    case_minutes = models.PositiveSmallIntegerField(
+        _("minutes between reminders of a question"),
+        default=10,
+        db_default=10,
+        validators=[MaxValueValidator(240)],
+        help_text=_(
+            "The assistant may ask the team one question while it goes on serving the customer. After three reminders the conversation goes to people. 0: it asks nobody."
+        ),
+    )
     handback_minutes = models.PositiveIntegerField(
         _("back to the assistant after (minutes)"),
         default=0,

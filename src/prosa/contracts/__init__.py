@@ -49,6 +49,8 @@ from prosa.contracts.tools import (
     ToolResult,
 )
 from prosa.contracts.turns import (
+    Ask,
+    Asked,
     Execute,
     File,
     Handoff,
@@ -66,6 +68,8 @@ __all__ = [
     "IDENTITY_LEVELS",
     "Action",
     "ApprovedAnswer",
+    "Ask",
+    "Asked",
     "Attachment",
     "Caller",
     "Deed",

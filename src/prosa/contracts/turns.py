@@ -49,6 +49,24 @@ class Handoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """The wish to ask people of the business one question while the conversation goes on. ``turns.finish`` carries it out."""
+
+    question: str
+    team: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What people of the business were asked for this customer, and when. ``answer``: None while nobody has answered, empty
+    when they cannot; else the customer is told it in this turn."""
+
+    question: str
+    at: datetime
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One thing to say, in Markdown. The channel decides how many bubbles it becomes."""
 
@@ -111,6 +129,7 @@ class Turn:
     ``execute`` does what a writing tool does, at most once however often the turn is tried. ``confirms``: the caller asks
     the customer about an :class:`Action` and reads the answer; else no destructive tool is offered. ``deeds`` are those the
     question confirmed: done already, to be told.
+    ``asked`` is the question to people of the business that is open, or whose answer the customer is to hear.
     ``summary`` stands for what was said before ``history``, ``facts`` are what the customer told about themselves
     earlier: both are data of strangers.
     """
@@ -157,6 +176,7 @@ class Turn:
     deeds: tuple[Deed, ...] = ()
     summary: str = ""
     facts: tuple[str, ...] = ()
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +197,7 @@ class TurnResult:
     ``model`` is the one that answered (``offline`` when none did). ``trace`` explains: attempts per model with
     error and time, sources, sizes, tool calls, rejected drafts. ``resolved`` is the wish to close the conversation, with
     what was settled; ``facts`` what is worth remembering of the customer; ``sources`` the passages that were read.
+    ``asks`` is the wish to ask people something; ``relays``: the replies tell what people answered to ``Turn.asked``.
     ``transfer``: another specialist answered than began. ``action``: the replies ask the customer to confirm it. ``stages`` are milliseconds per stage. ``wrote`` is True when a write tool ran, after which a newer message may no longer cancel the answer.
     """
 
@@ -193,13 +214,15 @@ class TurnResult:
     sources: tuple[Passage, ...] = ()
     transfer: Transfer | None = None
     action: Action | None = None
+    asks: Ask | None = None
+    relays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """Who hears when a conversation changes hands: ``chore`` is deferred with ``conversation_id`` in the transaction of the move.
 
-    ``kinds`` are moves (``handed_off``, ``assigned``…). While one call waits to be done, no second one is deferred, so the
+    ``kinds`` are moves (``handed_off``, ``assigned``…), or what is told beside them (``escalated``, ``case_asked``…). While one call waits to be done, no second one is deferred, so the
     chore looks up what is true when it runs.
     """
 

@@ -11,12 +11,14 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from prosa import conf, sql
+from prosa.agents.proposals import ASK
 from prosa.business.zones import zone_named
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
 from prosa.conversations import calling, sessions
 from prosa.conversations.acts import pending, proving
+from prosa.conversations.cases import asking
 from prosa.conversations.guidelines import casting, topics
 from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.media import hearing, voicing
@@ -87,6 +89,8 @@ class Context:
     """When the business calls people, and what it says then."""
     settled: pending.Settled | None = None
     """What of the past the turn reads, and what is to be done about it."""
+    case: asking.Standing | None = None
+    """The question to people that is open, or whose answer the customer has not heard."""
 
 
 class Found(NamedTuple):
@@ -131,6 +135,9 @@ class Found(NamedTuple):
     state_at: datetime
     calling: list[str]
     teams: list[list[str]] | None
+    asks: bool
+    """Whether there are people to put a question to, and the business wants it."""
+    case: list[Any] | None
 
 
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connection | None = None) -> Context | None:
@@ -178,7 +185,9 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
     fallbacks = tuple(part.strip() for part in found.fallback_models.split(",") if part.strip())
     standing = gate.read(found.standing, found.conversation_spent)
     verdict = gate.judge(standing)
-    now = datetime.now(zone_named(found.timezone))
+    zone = zone_named(found.timezone)
+    now = datetime.now(zone)
+    case = asking.read(found.case, zone)
     known_as = identify(found.identities or ())
     provider = base.registered().get(inbox.kind) if inbox else None
     by_channel = provider is not None and provider.proves_number
@@ -209,7 +218,8 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         words=fixed,
         approved=_approved(pool, found.business_id) if found.answers else None,
         passages=_passages(pool, found.business_id, notes, free=verdict.step in gate.FREE) if found.informed else None,
-        proposals=CARRIED_OUT,
+        proposals=CARRIED_OUT | {ASK} if found.asks and not (case and case.due) else CARRIED_OUT,
+        asked=asking.asked(case),
         teams=tuple((name, about) for name, about in found.teams or ()),
         identity=proving.level(known_as, found.proved, by_channel=by_channel),
         customer_number=proving.number(known_as) if by_channel else "",
@@ -253,6 +263,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         unspoken="" if aloud == voicing.SPEAK else aloud,
         called=called,
         calls=rules,
+        case=case,
     )
 
 

@@ -72,6 +72,9 @@ async def considered(pool: Pool, context: Context, result: TurnResult | None) ->
     with the truth about when they come."""
     if result is None:
         return None
+    if result.handoff is None and result.asks is not None:  # not lost yet; but who is asked may be at home
+        told = await truth(pool, context, only_away=True)
+        return replace(result, replies=_with(result.replies, told)) if told else result
     if result.handoff is None:
         if not lost(result):
             return result
@@ -106,9 +109,9 @@ def _with(replies: Sequence[Reply], told: str) -> tuple[Reply, ...]:
     return (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{told}"))
 
 
-async def truth(pool: Pool, context: Context, team: str = "") -> str:
-    """When people come, in the customer's language: when the business opens, or the place in the queue of the team
-    (``team`` names one that is wished for) and how long it usually takes, where that is known."""
+async def truth(pool: Pool, context: Context, team: str = "", *, only_away: bool = False) -> str:
+    """When people come, in the customer's language: when the business opens, or (unless ``only_away``) the place in the queue
+    of the team (``team`` names one that is wished for) and how long it usually takes, where that is known."""
     async with pool.connection() as connection:
         row = await fetch_one(
             connection,
@@ -127,6 +130,8 @@ async def truth(pool: Pool, context: Context, team: str = "") -> str:
     open_ = hours.read(week, holidays, zones.zone_named(zone))
     if not open_.open_at(now):
         return words.away(context.locale, now, open_.next_opening(now))
+    if only_away:
+        return ""
     return words.in_line(context.locale, ahead, usual(open_, waits or ()))
 
 

@@ -18,6 +18,7 @@ from prosa.channels.inboxes import Inboxes
 from prosa.contracts import OutboundMessage, Reply, TurnResult, Usage
 from prosa.conversations import calling, intents, ownership, spent
 from prosa.conversations.begin import MOST_WAITING, Context, Waiting
+from prosa.conversations.cases import asking
 from prosa.conversations.dispatch import RELEASED, Claim, Release
 from prosa.conversations.guidelines import casting
 from prosa.conversations.media import voicing
@@ -241,7 +242,7 @@ def _columns(
         "payloads": Texts([sql.jsonb(bubble.payload) if bubble.payload else None for bubble in said]),
         "answers": [each.id for each in context.waiting] if settles else [],
         "release": outcome != "superseded",
-        "more": settles and len(context.waiting) >= MOST_WAITING,
+        "more": settles and (len(context.waiting) >= MOST_WAITING or asking.left(context, result, outcome)),
     }
 
 

@@ -12,6 +12,7 @@ from prosa.contacts import facts
 from prosa.contracts import TurnResult
 from prosa.conversations import ownership, sessions, summaries
 from prosa.conversations.acts import pending
+from prosa.conversations.cases import asking
 from prosa.conversations.states import Move
 from prosa.postgres.connections import Connection, Pool, fetch_one
 
@@ -25,7 +26,7 @@ def nothing(context: Context, result: TurnResult) -> bool:
     """Whether :func:`carry_out` would have nothing to do, whatever the outcome."""
     talk = context.talk
     asked = context.settled is not None or result.action is not None or result.resolved is not None
-    return not (asked or talk.reset or talk.due or result.facts)
+    return not (asked or talk.reset or talk.due or result.facts) and asking.nothing(context, result)
 
 
 async def carry_out(
@@ -41,10 +42,11 @@ async def carry_out(
         return
     if context.settled is not None or result.action is not None:
         await pending.keep(connection, context, result, outcome, turn_id, bubble_id)
+    await asking.keep(connection, context, result, outcome, turn_id)
     talk = context.talk
     if talk.reset and outcome == "answered":
         await sessions.begin_afresh(connection, context.conversation_id, context.business_id, talk)
-    if result.facts:
+    if result.facts and context.waiting:
         source = facts.Source(context.conversation_id, turn_id, context.waiting[-1].id)
         contact = await sessions.whose(connection, context.conversation_id, context.business_id)
         count = await facts.keep(connection, context.business_id, contact, result.facts, source)

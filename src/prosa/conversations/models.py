@@ -21,8 +21,9 @@ from prosa.channels.models import Inbox
 from prosa.contacts.models import Contact
 from prosa.conversations import lanes
 from prosa.conversations.acts import deeds
+from prosa.conversations.cases.case import Case
 
-ELSEWHERE = (deeds.Execution, deeds.PendingAction, deeds.IdentityProof, lanes.Dispatch, lanes.Worker, lanes.Pace)
+ELSEWHERE = (deeds.Execution, deeds.PendingAction, deeds.IdentityProof, Case, lanes.Dispatch, lanes.Worker, lanes.Pace)
 """Models of this app in a file of their own; Django finds them through this one."""
 
 

@@ -98,6 +98,15 @@ def tell(conversation_id: int, kind: str, actor: str, **data: Any) -> None:
                 queue.defer_once(listener.chore, f"{listener.name}:{conversation_id}", conversation_id=conversation_id)
 
 
+async def told(connection: Connection, conversation_id: int, kind: str) -> None:
+    """Tell who listens of something that was written down in the caller's transaction, under the conversation's lock."""
+    for listener in _listeners():
+        if kind in listener.kinds:
+            await queue.defer_within(
+                connection, listener.chore, f"{listener.name}:{conversation_id}", conversation_id=conversation_id
+            )
+
+
 @lru_cache(maxsize=1)
 def _listeners() -> tuple[Listener, ...]:
     found = itertools.chain.from_iterable(plugins.manager().hook.listeners())

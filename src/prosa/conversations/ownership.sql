@@ -34,11 +34,18 @@ WITH held AS MATERIALIZED (
 ), settled AS (
     UPDATE prosa_conversations_message m SET pending = false
     FROM moved WHERE m.conversation_id = moved.id AND m.pending AND %(settles)s
+), cased AS (
+    -- A question to people ends with every move: who has the conversation now answers, or nobody needs it any more.
+    UPDATE prosa_conversations_case q
+    SET state = CASE WHEN moved.state IN ('awaiting_agent', 'agent_active') THEN 'handed_off' ELSE 'closed' END, ended_at = now()
+    FROM moved WHERE q.conversation_id = moved.id AND q.state IN ('open', 'answered')
+    RETURNING q.id
 ), noted AS (
     INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
     SELECT id, business_id, %(event)s, %(actor)s,
            %(data)s::jsonb || jsonb_build_object('from', from_state, 'to', state)
                || CASE WHEN n.count > 0 THEN jsonb_build_object('withdrawn', n.count) ELSE '{}' END
+               || coalesce((SELECT jsonb_build_object('case', cased.id) FROM cased), '{}')
     FROM moved, (SELECT count(*) FROM withdrawn) n
 ), work AS (
     INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at)

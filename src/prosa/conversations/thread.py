@@ -223,6 +223,11 @@ def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneI
         "tool_unknown": _("not known whether it was done: please look"),
         "identity_proved": _("proved who they are"),
         "identity_not_proved": _("could not prove who they are"),
+        "case_asked": _("asked the team"),
+        "case_reminded": _("reminded the team of a question"),
+        "case_answered": _("answered the assistant's question"),
+        "case_relayed": _("told the customer the team's answer"),
+        "case_closed": _("the assistant's question was closed without an answer"),
     }.get(event.kind, event.kind.replace("_", " "))
 
 
@@ -257,6 +262,9 @@ def _line(event: Event, names: dict[str, str], zone: ZoneInfo) -> str:
         "not_taken": _("nobody took it"),
         "time": _("its time has come"),
         "customer": _("the customer wrote"),
+        "case_unanswered": _("nobody answered the assistant's question"),
     }.get(str(reason), reason)
     settled = data.get("summary") or data.get("tool") or data.get("way")
+    if event.kind in ("case_asked", "case_answered"):
+        settled = f"“{data.get('answer') or data.get('question')}”"
     return " · ".join(str(part) for part in (_what(event, data, names, zone), who, reason, settled) if part)

@@ -23,6 +23,7 @@ from prosa.conversations import calling, ownership, presence
 from prosa.conversations.acts import pending, proving
 from prosa.conversations.acts.executions import Ledger, NotOurs
 from prosa.conversations.begin import Context, begin
+from prosa.conversations.cases import asking
 from prosa.conversations.dispatch import Claim, Dispatcher, Release
 from prosa.conversations.finish import MOST_SUPERSEDED, Finish
 from prosa.conversations.guidelines import meaning
@@ -53,7 +54,7 @@ class Turns:
         """Answer what waits in one conversation."""
         with telemetry.span("begin"):
             context = await begin(self._pool, self._inboxes, claim.conversation_id)
-        if context is None or not context.waiting or not context.active:
+        if context is None or not context.active or not (context.waiting or asking.due(context)):
             return Release()
         inbox = self._inboxes.get(context.inbox_id)
         if inbox is None:
@@ -69,7 +70,7 @@ class Turns:
         if old:
             await self._finish.settle(context, old, "too_old")
             context = replace(context, waiting=tuple(each for each in context.waiting if each not in old))
-            if not context.waiting:
+            if not (context.waiting or asking.due(context)):
                 return Release()
             context = replace(
                 context,
@@ -100,6 +101,8 @@ class Turns:
         """
         messages = [each.id for each in context.waiting]
         ledger = Ledger(self._pool, claim, context.conversation_id, context.business_id, context.epoch, messages)
+        if not context.waiting:
+            return replace(context, turn=asking.alone(context.turn))
         turn = replace(context.turn, execute=ledger.execute, confirms=True)
         if context.caller is not None:
             turn = proving.offered(turn, context.caller, self._pool, context.to)
@@ -115,6 +118,8 @@ class Turns:
 
     async def _answer(self, claim: Claim, context: Context, inbox: InboxConfig) -> TurnResult | None:
         """The agent's proposal; None when news arrived first."""
+        if not context.waiting:
+            return await answered(context, partial(self._ask, claim, context))
         async with presence.typing(self._client, inbox, context.to, context.waiting[-1].provider_id):
             return await answered(context, partial(self._ask, claim, context))
 
@@ -165,12 +170,14 @@ async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | No
         return offline.deeds(context.turn) or TurnResult((afresh,), model="")
     if context.settled is not None and context.settled.result is not None:
         return context.settled.result
-    if context.verdict.step is gate.Step.HANDOFF:
+    if (over := asking.given_up(context)) is not None:
+        return over
+    if context.verdict.step is gate.Step.HANDOFF and (context.waiting or not asking.due(context)):
         return offline.deeds(context.turn) or _over_budget(context)
     if hearing.unheard_only(context.turn.question):
         return TurnResult((Reply(words(context.locale)["unheard"]),), model="")
     result = await ask()
-    result = hearing.owned_up(context.turn, result, words(context.locale)) if result else None
+    result = hearing.owned_up(context.turn, asking.told(context, result), words(context.locale)) if result else None
     if result and context.talk.reset:
         result = replace(result, replies=(afresh, *result.replies))
     # With no model to ask, a question that no approved answer fits is a person's; offering one would only delay it.

@@ -47,6 +47,15 @@ def words(locale: str) -> dict[str, str]:
             "code_body": _(
                 "Your code is {code}. Write it in the chat within {minutes} minutes. If you did not ask for it, ignore this message and tell nobody."
             ),
+            "asking": _("I'm asking someone from our team, and I'll write to you here as soon as they answer."),
+            "still_asking": _(
+                "I asked our team and they have not answered yet. I'll write to you here as soon as they do."
+            ),
+            "team_answered": _("Here is our team's answer:"),
+            "team_cannot": _("I asked our team, and they could not answer that."),
+            "case_over": _(
+                "Nobody from our team has answered my question yet, so I'm passing you on to someone there. You can keep writing here; they will see everything."
+            ),
             "still_waiting": _("Your message has reached our team and a person will answer as soon as possible."),
             "assistant_back": _(
                 "Our team could not answer yet, so I, the assistant, am back meanwhile. How can I help you?"

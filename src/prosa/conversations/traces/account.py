@@ -92,6 +92,7 @@ def tool_name(name: str) -> str:
     return {
         SEARCH: _("search in the documents"),
         "bring_in_person": _("call a person"),
+        "ask_a_person": _("ask the team a question"),
         "resolve": _("close the conversation"),
         "remember": _("remember a fact"),
         "send_options": _("offer choices"),
@@ -136,6 +137,7 @@ def _sentences(trace: Trace) -> list[str]:
         *_failed(trace),
         _answered(trace),
         _unspoken(trace),
+        _of_team(trace),
         _handed_off(trace),
         *_remembered(trace),
         _left_out(trace),
@@ -311,6 +313,9 @@ def _answered(trace: Trace) -> str:
             "passage": _("The nearest sentences of a document were quoted word by word; no model wrote them."),
             "greeting": _("The greeting was answered without a model."),
             "handoff": _("No model wrote the answer."),
+            "asked": _("No model wrote the answer."),
+            "still_asking": _("It said that the team has not answered yet; no model wrote it."),
+            "relayed": _("The team's answer was said word by word; no model wrote it."),
             "unknown": _("Nothing certain was found, so it said that it does not know and offered a person."),
         }.get(trace.offline, _("No model was asked.") if not trace.usage.requests else "")
     took = sum(each.ms or 0 for each in trace.attempts) or next(
@@ -331,12 +336,24 @@ def _answered(trace: Trace) -> str:
     }  # fmt: skip
 
 
+def _of_team(trace: Trace) -> str:
+    if trace.case is None:
+        return ""
+    asked = {"question": _quoted(trace.case.question), "answer": _quoted(trace.case.answer or "")}
+    if trace.case.answer is None:
+        return _("It asked the team: “%(question)s”.") % asked
+    if not trace.case.answer:
+        return _("The team could not answer what it had asked: “%(question)s”.") % asked
+    return _("It told what the team answered to “%(question)s”: “%(answer)s”.") % asked
+
+
 def _handed_off(trace: Trace) -> str:
     if trace.handoff is None:
         return ""
     reason = {
         "keyword": _("the customer asked for a person"),
         "budget": _("the budget is used up"),
+        "case_unanswered": _("nobody answered the assistant's question"),
     }.get(trace.handoff.reason, trace.handoff.reason)
     return _("The conversation was passed to a person: %(reason)s.") % {"reason": _quoted(reason) or "—"}
 

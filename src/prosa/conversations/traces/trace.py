@@ -186,6 +186,14 @@ class Wish(BaseModel):
     team: str = ""
 
 
+class Case(BaseModel):
+    """What people of the business were asked. ``answer`` is what they said and this reply tells; null when this turn asked."""
+
+    id: int = 0
+    question: str = ""
+    answer: str | None = Field(None, description="Empty: nobody could answer it.")
+
+
 class Specialist(BaseModel):
     """Who answered. ``came_from`` had the conversation before, and passed it on in this turn for a ``reason``."""
 
@@ -208,7 +216,7 @@ class Trace(BaseModel):
     draft: str = Field("", description="What was not said, when nothing was sent.")
     error: str = ""
     offline: str = Field(
-        "", description="How it was answered without a model: approved, passage, greeting, handoff or unknown."
+        "", description="How it was answered without a model: approved, passage, greeting, handoff, asked, still_asking, relayed or unknown."
     )
     strict: str = Field("", description="The topic of the question on which only approved answers may be said.")
     specialist: Specialist | None = None
@@ -229,5 +237,6 @@ class Trace(BaseModel):
     memory: Remembered = Remembered()
     gates: list[Gate] = []
     handoff: Wish | None = None
+    case: Case | None = None
     voice: str = Field("", description="Why an answer that was to be spoken was written: no_address.")
     more: dict[str, Any] = Field(default={}, description="What else was noted; names may come and go.")

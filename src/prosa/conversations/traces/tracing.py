@@ -15,10 +15,12 @@ from prosa import sql
 from prosa.agents import passages
 from prosa.contracts import Json, TurnResult
 from prosa.conversations.begin import Context
+from prosa.conversations.cases import asking
 from prosa.conversations.traces.trace import (
     Approved,
     Attempt,
     Budget,
+    Case,
     Fact,
     Gate,
     History,
@@ -74,7 +76,7 @@ def decided(context: Context, result: TurnResult | None, outcome: str) -> Json:
         noted["voice"] = context.unspoken
     if result is not None and result.handoff is not None:
         noted["handoff"] = {"reason": result.handoff.reason, "team": result.handoff.team}
-    return noted
+    return noted | asking.noted(context, result)
 
 
 def _searched(context: Context, result: TurnResult | None) -> Json:
@@ -176,6 +178,7 @@ def read(
             for row in _rows(shown.get("gates"))
         ],
         handoff=_wish(shown.get("handoff")),
+        case=_case(shown.get("case")),
         voice=_text(shown.get("voice")),
         more=_more(shown),
     )  # fmt: skip
@@ -185,7 +188,7 @@ _AS_READ = frozenset({"passages", "approved", "search"})
 """The business's own words, shown as they were: its telephone number there is no secret."""
 _KNOWN = _AS_READ | {
     "rules", "ranking", "tools", "rejected", "attempts", "budget", "history", "gates", "handoff", "offline", "strict", "specialist", "asked", "sources",
-    "guideline_version", "memory", "voice",
+    "guideline_version", "memory", "voice", "case",
 }  # fmt: skip
 
 
@@ -229,6 +232,13 @@ def _budget(row: Json) -> Budget:
 def _wish(value: Any) -> Wish | None:
     row = _mapping(value)
     return Wish(reason=_text(row.get("reason")), team=_text(row.get("team"))) if row else None
+
+
+def _case(value: Any) -> Case | None:
+    row = _mapping(value)
+    answer = row.get("answer")
+    told = {"answer": _text(answer)} if isinstance(answer, str) else {}
+    return Case(id=_whole(row.get("id")), question=_text(row.get("question")), **told) if row else None
 
 
 def _specialist(value: Any) -> Specialist | None:

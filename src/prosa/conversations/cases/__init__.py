@@ -1,0 +1,1 @@
+"""Cases: the assistant asks people of the business one question, keeps the customer company, and passes the answer on."""
