@@ -62,7 +62,9 @@ class Settings(BaseSettings):
         "", validation_alias=_env("DATABASE_URL"), description="PostgreSQL to use; empty = the embedded one."
     )
     redis_url: str = Field(
-        "", validation_alias=_env("REDIS_URL"), description="Redis for caches shared between machines; optional."
+        "",
+        validation_alias=_env("REDIS_URL"),
+        description="Redis for caches that machines share, and to spread realtime news; optional.",
     )
     data_dir: Path = Field(
         Path("var"),

@@ -1,7 +1,7 @@
 """What changed, told to whoever is looking: ``publish`` names a thing, ``subscribe`` hears of it in every process.
 
 Only names travel (``conversation:42``, or ``conversation:42,43`` for several), never content: who hears one looks the thing
-up and sees what is committed. The carrier is PostgreSQL's ``NOTIFY`` on one channel, which the hot path's SQL writes to directly.
+up and sees what is committed. What is published is PostgreSQL's ``NOTIFY``; who brings it to every process is in ``carriers``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import weakref
 from collections.abc import AsyncIterator, Iterable
 from typing import Self
 
+from django.conf import settings
 from django.db import connection
 
+from prosa import conf
 from prosa.postgres import shared
-from prosa.postgres.connections import Listener
-
-CHANNEL = "prosa_realtime"
+from prosa.realtime.carriers import CHANNEL, Carrier, InRedis, Notify, name_of
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Hub] = weakref.WeakKeyDictionary()
 
@@ -103,7 +103,7 @@ def _hub() -> _Hub:
 def subscribe(*topics: str) -> Subscription:
     """Follow topics: ``conversation:42`` is one conversation, ``conversation`` all of them.
 
-    The connection that listens is made at the first subscription of an event loop and shared by all of them.
+    Listening begins at the first subscription of an event loop and is shared by all of them.
     """
     return Subscription(_hub(), topics)
 
@@ -120,8 +120,13 @@ async def close() -> None:
         await hub.stop()
 
 
+def _carrier() -> Carrier:
+    dsn, redis_url = shared.dsn(), conf.settings().redis_url
+    return InRedis(redis_url, dsn, name_of(dsn, settings.SECRET_KEY)) if redis_url else Notify(dsn)
+
+
 class _Hub:
-    """The listening connection of an event loop and its readers."""
+    """What one event loop hears, and its readers."""
 
     def __init__(self) -> None:
         self._readers: dict[str, set[Subscription]] = {}
@@ -131,9 +136,7 @@ class _Hub:
         for topic in reader.topics:
             self._readers.setdefault(topic, set()).add(reader)
         if self._task is None or self._task.done():
-            dsn = shared.dsn()
-            listener = Listener(dsn, [CHANNEL], self._hear, self._refresh, name="prosa realtime")
-            self._task = asyncio.create_task(listener.run())
+            self._task = asyncio.create_task(_carrier().run(self._hear, self._refresh))
 
     def remove(self, reader: Subscription) -> None:
         for topic in reader.topics:
@@ -148,14 +151,14 @@ class _Hub:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def _hear(self, _channel: str, payload: str) -> None:
+    def _hear(self, payload: str) -> None:
         kind, _colon, numbers = payload.partition(":")
         named = [int(each) for each in numbers.split(",") if each.isdecimal()]
         for topic in {kind, *(f"{kind}:{number}" for number in named)}:
             for reader in self._readers.get(topic, ()):
                 reader.tell(topic, named)
 
-    async def _refresh(self, _connection: object) -> None:
+    def _refresh(self) -> None:
         for topic, readers in self._readers.items():
             for reader in readers:
                 reader.tell(topic)
