@@ -37,6 +37,8 @@ ENTRIES = (
     Entry("members", gettext_noop("People"), Role.ADMIN),
     Entry("teams", gettext_noop("Teams"), Role.ADMIN),
     Entry("labels", gettext_noop("Labels"), Role.ADMIN),
+    Entry("handing-over", gettext_noop("Handing over to people"), Role.ADMIN),
+    Entry("opening-hours", gettext_noop("Opening hours"), Role.ADMIN),
     Entry("outlets", gettext_noop("Slack and webhooks"), Role.ADMIN),
     Entry("audit", gettext_noop("Audit log"), Role.ADMIN),
 )
