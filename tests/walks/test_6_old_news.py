@@ -15,17 +15,37 @@ from prosa.agents import runner
 from prosa.contracts import Turn
 from prosa.conversations import dispatch, ownership, turns
 from prosa.conversations.models import State
+from prosa.conversations.words import in_line, words
 
 HOUR = 3600
+PT = words("pt-br")
 
 
 async def test_a_redelivery_of_yesterday_waits_for_a_person(house: House):
     await house.work()
     assert await house.post(said("ontem", "1", at=time.time() - 13 * HOUR)) == 200
-    await house.until(lambda: house.events("not_answered"))
+    await house.until(lambda: house.carrier.sent)
     await house.quiet()
     assert house.mind.turns == []
     assert house.events("not_answered") == [{"reason": "too_old", "messages": 1}]
+    # It does wait for one: people see it, and the customer, to whom we may still write, hears that.
+    assert house.state() == State.AWAITING_AGENT
+    assert house.events("handed_off")[0]["reason"] == "too_old"
+    assert house.carrier.texts() == [f"{PT['still_waiting']}\n\n{in_line('pt-br', 0, None)}"]
+    # Given back, nothing of it is answered as new, nor handed over again.
+    await elsewhere(ownership.give_back, house.conversation(), "user:1")
+    await house.quiet()
+    assert (house.state(), house.pending(), len(house.events("handed_off"))) == (State.BOT, 0, 1)
+
+
+async def test_a_redelivery_of_days_ago_is_told_to_people_alone(house: House):
+    """The window in which the customer might be told is closed."""
+    await house.work()
+    await house.post(said("semana passada", "1", at=time.time() - 100 * HOUR))
+    await house.until(lambda: house.state() == State.AWAITING_AGENT)
+    await house.quiet()
+    assert house.sends() == []
+    assert house.carrier.sent == []
 
 
 async def test_what_is_new_is_answered_without_what_is_old(house: House):
@@ -183,7 +203,12 @@ async def test_a_dead_letter_is_a_conversation_for_people(house: House, monkeypa
     assert "out of order" in house.one(
         "select replace(last_error, chr(65533), '') from prosa_conversations_dispatch where lane = 1"
     )
-    assert house.pending() == 1
+    # The customer hears of it at once, and is not told so again with every message.
+    await house.until(lambda: house.carrier.sent)
+    await house.post(said("alô?", "2"))
+    await house.quiet()
+    assert house.carrier.texts() == [f"{PT['over_budget']}\n\n{in_line('pt-br', 0, None)}"]
+    assert house.pending() == 2
 
 
 async def test_a_dead_letter_given_back_is_answered(house: House, monkeypatch: pytest.MonkeyPatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from django.contrib.auth.models import User
 from tests.walks.house import House, elsewhere, says
 from tests.walks.payloads import said
 
-from prosa.business import hours
+from prosa.agents import runner
+from prosa.business import handoff, hours
 from prosa.business.models import Business
 from prosa.business.people import Holiday, Membership, Team
 from prosa.business.zones import zone_named
@@ -39,6 +41,33 @@ async def hello(house: House, text: str = "oi", number: str = "1", **more: Any) 
 
 
 # ── the words ──
+
+SENTENCES = [
+    line.split(" ", 2)
+    for line in Path(__file__).with_name("handoff_sentences.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
+
+
+@pytest.mark.parametrize("language", ["pt", "es", "en"])
+def test_what_customers_write_is_understood(language: str):
+    wrong = [
+        f"{asks}: {text}"
+        for told, asks, text in SENTENCES
+        if told == language and asks_for_person(text) != (asks == "yes")
+    ]
+    assert wrong == []
+
+
+def test_words_may_be_switched_off_and_the_others_stay():
+    assert asks_for_person("quero falar com o suporte")
+    assert not asks_for_person("quero falar com o suporte", "", "suporte")
+    assert asks_for_person("quero falar com um atendente", "", "suporte\nno such word")
+    assert not any(asks_for_person(text, "", handoff.NONE) for _, _, text in SENTENCES)
+    assert asks_for_person("chama o síndico", "síndico", handoff.NONE)
+    assert handoff.kept(handoff.WORDS) == ""
+    assert handoff.off(handoff.kept(set(handoff.WORDS) - {"agent"})) == {"agent"}
+    assert handoff.kept([]) == handoff.NONE
 
 
 @pytest.mark.parametrize(
@@ -302,3 +331,48 @@ async def test_a_message_that_re_opens_it_clears_every_lock(house: House):
     ]
     assert house.carrier.texts()[-1] == "eco: voltei"
     assert len(house.events("handed_off")) == 1
+
+
+# ── their language ──
+
+
+EN = words("en")
+ES = words("es")
+
+
+async def test_the_truth_is_told_in_the_customer_s_language(house: House):
+    await put(handoff_text="Vou chamar a Dona Rosa.")  # in the business's language, for who speaks it
+    await house.work()
+    await hello(house, "Hello, I want to talk to a human", "1", phone="5511900000001")
+    await hello(house, "quiero hablar con una persona", "2", phone="5511900000002")
+    await hello(house, "quero falar com uma pessoa", "3", phone="5511900000003")
+    assert [text for _to, text, _ in house.carrier.sent] == [
+        f"{EN['handed_off']}\n\n{in_line('en', 0, None)}",
+        f"{ES['handed_off']}\n\n{in_line('es', 1, None)}",
+        f"Vou chamar a Dona Rosa.\n\n{in_line('pt-br', 2, None)}",
+    ]
+    # Who waits is told so in it too, whatever word they come back with.
+    house.do("update prosa_conversations_conversation set wait_notice_at = now() - interval '1 day'")
+    await hello(house, "???", "4", phone="5511900000001")
+    assert house.carrier.texts("5511900000001")[-1] == f"{EN['still_waiting']} {in_line('en', 0, None)}"
+    assert house.rows("select language from prosa_conversations_conversation order by id") == [("en",), ("es",), ("",)]
+
+
+async def test_a_language_stays_until_another_is_sure(house: House):
+    await house.work()
+    await hello(house, "Hi, how are you today?", "1")
+    await hello(house, "ok", "2")
+    assert [turn.locale for turn in house.mind.turns] == ["en", "en"]
+    await hello(house, "quanto custa a entrega?", "3")
+    assert house.mind.turns[-1].locale == "pt-br"
+    assert house.rows("select language from prosa_conversations_conversation") == [("",)]
+
+
+async def test_an_offer_is_accepted_in_another_language_than_it_was_made(house: House):
+    house.mind.answer = runner.run
+    await house.work()
+    await hello(house, "vende pneu?", "1")
+    assert house.carrier.texts()[0].endswith(PT["offer_person"])
+    await hello(house, "yes please", "2")
+    assert house.state() == State.AWAITING_AGENT
+    assert house.carrier.texts()[-1].startswith(EN["handed_off"])

@@ -20,7 +20,8 @@ def folded(turn: Turn) -> str:
 
 
 def accepted(turn: Turn, offer: str) -> bool:
-    """Whether the customer plainly says yes to ``offer``, the last thing we said."""
+    """Whether the customer plainly says yes to ``offer``, the last thing we said, in whichever language we said it."""
     last = turn.history[-1] if turn.history else None
     said_yes = _YES.match(folded(turn))
-    return bool(said_yes and last and last.author == "bot" and last.text.strip().endswith(offer))
+    offers = (offer, *turn.words.get("offers", "").splitlines())
+    return bool(said_yes and last and last.author == "bot" and last.text.strip().endswith(offers))

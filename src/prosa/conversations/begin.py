@@ -16,13 +16,12 @@ from prosa.business.zones import zone_named
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
-from prosa.conversations import calling, sessions
+from prosa.conversations import calling, sessions, tongue
 from prosa.conversations.acts import pending, proving
 from prosa.conversations.cases import asking
 from prosa.conversations.guidelines import casting, topics
 from prosa.conversations.handoff import asks_for_person
 from prosa.conversations.media import hearing, voicing
-from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.knowledge import fusion, search
 from prosa.postgres.connections import Connection, Pool, fetch_all, fetch_one
@@ -91,6 +90,8 @@ class Context:
     """What of the past the turn reads, and what is to be done about it."""
     case: asking.Standing | None = None
     """The question to people that is open, or whose answer the customer has not heard."""
+    language: str | None = None
+    """The language the customer is spoken to in from this answer on, empty for the business's; None = as it was."""
 
 
 class Found(NamedTuple):
@@ -138,6 +139,7 @@ class Found(NamedTuple):
     asks: bool
     """Whether there are people to put a question to, and the business wants it."""
     case: list[Any] | None
+    language: str
 
 
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connection | None = None) -> Context | None:
@@ -178,9 +180,10 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
     asked = [each.line for each in waiting]
     inbox = inboxes.get(found.inbox_id)
     settings = conf.settings()
-    locale, fixed = found.locale, words(found.locale)
-    if rules.text.strip():
-        fixed = {**fixed, "handed_off": rules.text.strip()}
+    first = not any(line.author == "customer" for line in history)
+    spoken = tongue.heard((line.text for line in asked), found.language, found.locale, first=first)
+    locale = tongue.locale(spoken, found.locale)
+    fixed = calling.worded(locale, found.locale, rules.text)
     model = found.model or settings.model
     fallbacks = tuple(part.strip() for part in found.fallback_models.split(",") if part.strip())
     standing = gate.read(found.standing, found.conversation_spent)
@@ -264,6 +267,7 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         called=called,
         calls=rules,
         case=case,
+        language=spoken if spoken != found.language else None,
     )
 
 

@@ -35,7 +35,8 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        b.case_minutes > 0 AND EXISTS (
            SELECT FROM prosa_business_membership ms WHERE ms.business_id = b.id AND ms.left_at IS NULL AND ms.role IN ('owner', 'admin', 'agent')),
        (SELECT jsonb_build_array(q.id, q.state, q.question, q.created_at, q.answer, q.remind_at IS NULL, (SELECT t.name FROM prosa_business_team t WHERE t.id = q.team_id))
-        FROM prosa_conversations_case q WHERE q.conversation_id = c.id AND q.state IN ('open', 'answered'))
+        FROM prosa_conversations_case q WHERE q.conversation_id = c.id AND q.state IN ('open', 'answered')),
+       c.language
 FROM prosa_conversations_conversation c
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 JOIN prosa_business_business b ON b.id = c.business_id

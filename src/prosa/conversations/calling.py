@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from prosa import sql
 from prosa.business import hours, zones
+from prosa.channels import base
 from prosa.contracts import Handoff, Reply, TurnResult
-from prosa.conversations import words
+from prosa.conversations import ownership, tongue, words
 from prosa.conversations.handoff import fold
-from prosa.conversations.models import State
-from prosa.postgres.connections import Pool, fetch_one
+from prosa.conversations.states import Move
+from prosa.postgres.connections import Connection, Pool, fetch_one
 
 if TYPE_CHECKING:
     from prosa.conversations.begin import Context
@@ -55,6 +56,13 @@ class Rules:
     failures: int = 0
 
 
+def worded(locale: str, business: str, own: str) -> dict[str, str]:
+    """Prosa's sentences in ``locale``; where that is the ``business``'s, people are called in its ``own`` words, if it has some."""
+    ours = words.words(locale)
+    own = own.strip()
+    return {**ours, "handed_off": own, "over_budget": own} if own and locale == business else ours
+
+
 def owns_up(said: str) -> bool:
     """Does an answer say in words that it does not know?"""
     return OWNS_UP.search(fold(said).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")) is not None
@@ -73,7 +81,7 @@ async def considered(pool: Pool, context: Context, result: TurnResult | None) ->
     if result is None:
         return None
     if result.handoff is None and result.asks is not None:  # not lost yet; but who is asked may be at home
-        told = await truth(pool, context, only_away=True)
+        told = await truth(pool, context.conversation_id, context.locale, only_away=True)
         return replace(result, replies=_with(result.replies, told)) if told else result
     if result.handoff is None:
         if not lost(result):
@@ -83,7 +91,9 @@ async def considered(pool: Pool, context: Context, result: TurnResult | None) ->
         if before < 0 or (before and await _failed(pool, context, before) < before):
             return result
         result = _given_up(context, result)
-    told = await truth(pool, context, result.handoff.team if result.handoff else "")
+    told = await truth(
+        pool, context.conversation_id, context.locale, team=result.handoff.team if result.handoff else ""
+    )
     return replace(result, replies=_with(result.replies, told)) if told else result
 
 
@@ -109,16 +119,19 @@ def _with(replies: Sequence[Reply], told: str) -> tuple[Reply, ...]:
     return (*replies[:-1], replace(replies[-1], text=f"{replies[-1].text}\n\n{told}"))
 
 
-async def truth(pool: Pool, context: Context, team: str = "", *, only_away: bool = False) -> str:
+async def truth(
+    pool: Pool, conversation_id: int, locale: str, *, team: str = "", awaited: bool = False, only_away: bool = False
+) -> str:
     """When people come, in the customer's language: when the business opens, or (unless ``only_away``) the place in the queue
-    of the team (``team`` names one that is wished for) and how long it usually takes, where that is known."""
+    of the team (``team`` names one that is wished for) and how long it usually takes, where that is known. ``awaited``: the
+    conversation waits for people already."""
     async with pool.connection() as connection:
         row = await fetch_one(
             connection,
             queries.truth,
             {
-                "conversation_id": context.conversation_id,
-                "awaited": context.state == State.AWAITING_AGENT,
+                "conversation_id": conversation_id,
+                "awaited": awaited,
                 "team": team,
                 "last": LAST,
             },
@@ -126,13 +139,52 @@ async def truth(pool: Pool, context: Context, team: str = "", *, only_away: bool
     if row is None:
         return ""
     week, zone, holidays, ahead, waits = row
-    now = context.turn.now
+    now = datetime.now(zones.zone_named(zone))
     open_ = hours.read(week, holidays, zones.zone_named(zone))
     if not open_.open_at(now):
-        return words.away(context.locale, now, open_.next_opening(now))
+        return words.away(locale, now, open_.next_opening(now))
     if only_away:
         return ""
-    return words.in_line(context.locale, ahead, usual(open_, waits or ()))
+    return words.in_line(locale, ahead, usual(open_, waits or ()))
+
+
+async def summon(pool: Pool, conversation_id: int, reason: str, *, said: str, too_old: Sequence[int] = ()) -> bool:
+    """Pass a conversation to people where no turn could answer it, and tell the customer so at once, if the channel still
+    lets us. ``said`` names the sentence in our words.
+
+    The messages ``too_old`` ask for no answer of the bot any more. False: somebody else has the conversation already.
+    """
+    async with pool.connection() as connection:
+        row = await fetch_one(connection, queries.hearer, {"conversation_id": conversation_id})
+    if row is None:
+        return False
+    business, own, known, kind, first, texts = row
+    provider = base.registered().get(kind)
+    window = provider.window if provider is not None else None
+    locale = tongue.locale(tongue.heard(texts or (), known, business, first=first), business)
+    told = await truth(pool, conversation_id, locale)
+    async with pool.connection() as connection, connection.transaction():
+        moved = await ownership.move(connection, conversation_id, Move.HAND_OFF, "system", reason=reason)
+        if moved is None:
+            return False
+        if too_old:
+            await settle(connection, conversation_id, too_old, reason)
+        await connection.execute(
+            queries.say,
+            {
+                "conversation_id": conversation_id,
+                "text": f"{worded(locale, business, own)[said]}\n\n{told}".strip(),
+                "window": window.total_seconds() if window is not None else 0,
+            },
+            prepare=True,
+        )
+    return True
+
+
+async def settle(connection: Connection, conversation_id: int, messages: Sequence[int], reason: str) -> None:
+    """Messages that the bot need not answer any more; the timeline says why."""
+    given = {"conversation_id": conversation_id, "ids": list(messages), "reason": reason}
+    await connection.execute(queries.settle, given, prepare=True)
 
 
 def usual(open_: hours.Hours, waits: Sequence[tuple[str, float]]) -> timedelta | None:

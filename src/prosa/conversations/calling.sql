@@ -48,3 +48,44 @@ SELECT mine.hours, mine.timezone,
             WHERE taken.kind IN ('taken', 'person_replied')
             ORDER BY h.id DESC LIMIT %(last)s) w)
 FROM mine
+
+-- name: settle
+-- Messages nobody needs to answer any more (too old, or of a blocked contact), with a line on the timeline.
+WITH settled AS (
+    UPDATE prosa_conversations_message SET pending = false
+    WHERE conversation_id = %(conversation_id)s AND pending AND id = ANY(%(ids)s::bigint[]) RETURNING id
+), noted AS (
+    INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+    SELECT c.id, c.business_id, 'not_answered', 'system', jsonb_build_object('reason', %(reason)s::text, 'messages', n.count)
+    FROM prosa_conversations_conversation c, (SELECT count(*) FROM settled) n WHERE c.id = %(conversation_id)s AND n.count > 0
+)
+SELECT pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text) FROM settled LIMIT 1
+
+-- name: hearer
+-- In which language, and in whose words, the customer is spoken to; first: they were never answered before.
+SELECT b.locale, b.handoff_text, c.language, i.kind,
+       NOT EXISTS (SELECT FROM prosa_conversations_message m WHERE m.conversation_id = c.id AND m.direction = 'in' AND NOT m.pending),
+       (SELECT array_agg(m.text ORDER BY m.id) FROM prosa_conversations_message m WHERE m.conversation_id = c.id AND m.pending)
+FROM prosa_conversations_conversation c
+JOIN prosa_business_business b ON b.id = c.business_id
+JOIN prosa_channels_inbox i ON i.id = c.inbox_id
+WHERE c.id = %(conversation_id)s
+
+-- name: say
+-- What Prosa says when it calls people outside of a turn: nothing to who is blocked, or where the channel's window is closed
+-- (in seconds; 0 = none). It is the notice of who waits, too.
+WITH held AS (
+    UPDATE prosa_conversations_conversation c SET wait_notice_at = now() FROM prosa_contacts_contact p
+    WHERE c.id = %(conversation_id)s AND p.id = c.contact_id AND p.blocked_at IS NULL
+      AND (%(window)s::float8 = 0 OR c.last_inbound_at > now() - %(window)s::float8 * interval '1 second')
+    RETURNING c.id, c.business_id, c.inbox_id, c.epoch
+), said AS (
+    INSERT INTO prosa_conversations_message (conversation_id, business_id, inbox_id, direction, author, text, status, status_at, epoch)
+    SELECT id, business_id, inbox_id, 'out', 'system', %(text)s, 'queued', now(), epoch FROM held
+    RETURNING conversation_id
+), work AS (
+    INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at) SELECT conversation_id, 2, now() FROM said
+    ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), dead_at = NULL,
+        attempts = CASE WHEN d.dead_at IS NULL THEN d.attempts ELSE 0 END
+)
+SELECT pg_notify('prosa_dispatch', '') FROM said

@@ -131,7 +131,7 @@ class Finish:
         row = await fetch_one(connection, queries.finish, columns)
         if row is None:
             return None
-        station = casting.left(context.cast, result, outcome)
+        station = _left(context, result, outcome)
         if any(value is not None for value in station.values()):
             told = {"conversation_id": context.conversation_id, "business_id": context.business_id}
             await connection.execute(queries.station, told | station, prepare=True)
@@ -157,7 +157,7 @@ class Finish:
         due = context.wait_notice_at is None or context.turn.now - context.wait_notice_at >= context.wait_notice_every
         if not due:
             return Release()
-        told = await calling.truth(self._pool, context)
+        told = await calling.truth(self._pool, context.conversation_id, context.locale, awaited=True)
         result = TurnResult((Reply(f"{words(context.locale)['still_waiting']} {told}".strip()),), model="")
         bubbles = self._compose(context, result)
         async with self._pool.connection() as connection, connection.transaction():
@@ -173,16 +173,7 @@ class Finish:
     async def settle(self, context: Context, messages: Sequence[Waiting], reason: str) -> None:
         """Messages nobody needs to answer any more; the timeline says why."""
         async with self._pool.connection() as connection:
-            await connection.execute(
-                queries.settle,
-                {
-                    "conversation_id": context.conversation_id,
-                    "business_id": context.business_id,
-                    "ids": [each.id for each in messages],
-                    "reason": reason,
-                },
-                prepare=True,
-            )
+            await calling.settle(connection, context.conversation_id, [each.id for each in messages], reason)
 
 
 async def _charge(connection: Connection, context: Context) -> None:
@@ -205,8 +196,16 @@ def _plain(context: Context, result: TurnResult) -> bool:
     """Whether the answer is all there is to write, so that one statement can check and write it."""
     # What _judge would say after the lock is asked for in that statement; whatever it does not find goes the long way.
     usual = result.handoff is None and context.verdict.step is gate.Step.NORMAL
-    stays = all(value is None for value in casting.left(context.cast, result, "answered").values())
+    stays = all(value is None for value in _left(context, result, "answered").values())
     return usual and stays and intents.nothing(context, result)
+
+
+def _left(context: Context, result: TurnResult | None, outcome: str) -> dict[str, Any]:
+    """What the conversation remembers from this answer on: who has it, and in which language; None = as it was."""
+    return {
+        **casting.left(context.cast, result, outcome),
+        "language": context.language if outcome == "answered" else None,
+    }
 
 
 def _held(claim: Claim, context: Context) -> dict[str, Any]:

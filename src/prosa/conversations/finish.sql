@@ -48,25 +48,13 @@ WITH held AS MATERIALIZED (
 SELECT turn.id, pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text), (SELECT max(id) FROM said) FROM turn
 
 -- name: station
--- Who has the conversation from now on, and the line about it. NULL = as before, and no line.
+-- Who has the conversation from now on, with the line about it, and the customer's language. NULL = as before, and no line.
 WITH stationed AS (
-    UPDATE prosa_conversations_conversation SET specialist = %(specialist)s::text
-    WHERE id = %(conversation_id)s AND %(specialist)s::text IS NOT NULL
+    UPDATE prosa_conversations_conversation SET specialist = coalesce(%(specialist)s::text, specialist), language = coalesce(%(language)s::text, language)
+    WHERE id = %(conversation_id)s AND (%(specialist)s::text IS NOT NULL OR %(language)s::text IS NOT NULL)
 )
 INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
 SELECT %(conversation_id)s, %(business_id)s, 'passed_on', 'bot', %(transfer)s::jsonb WHERE %(transfer)s::jsonb IS NOT NULL
-
--- name: settle
--- Messages nobody needs to answer any more (too old, or of a blocked contact), with a line on the timeline.
-WITH settled AS (
-    UPDATE prosa_conversations_message SET pending = false
-    WHERE conversation_id = %(conversation_id)s AND pending AND id = ANY(%(ids)s::bigint[]) RETURNING id
-), noted AS (
-    INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
-    SELECT %(conversation_id)s, %(business_id)s, 'not_answered', 'system', jsonb_build_object('reason', %(reason)s::text, 'messages', count(*))
-    FROM settled HAVING count(*) > 0
-)
-SELECT pg_notify('prosa_realtime', 'conversation:' || %(conversation_id)s::text) FROM settled LIMIT 1
 
 -- name: noticed
 UPDATE prosa_conversations_conversation SET wait_notice_at = now() WHERE id = %(conversation_id)s

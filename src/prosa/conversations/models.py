@@ -93,6 +93,8 @@ class Conversation(models.Model):
     ``context_from`` is the message by which the customer started afresh: what came up to it no model reads again.
     ``closing_id`` is the bubble after whose sending the conversation is resolved: see ``closing``.
 
+    ``language`` is the customer's (``pt``, ``es``, ``en``) where it is surely not the business's: see ``tongue``.
+
     ``assignee`` has it, or is expected to take it while it waits; ``team`` whom it waits for. It is snoozed until
     ``snoozed_until``, or until the customer writes something after ``snoozed_from``.
 
@@ -129,6 +131,7 @@ class Conversation(models.Model):
     labels: models.ManyToManyField[Any, Any] = models.ManyToManyField(
         "Label", verbose_name=_("labels"), blank=True, related_name="conversations"
     )
+    language = models.CharField(_("language of the customer"), max_length=5, blank=True, db_default="")
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     snoozed_from = models.BigIntegerField(db_default=0)
     unread = models.IntegerField(_("unread"), db_default=0)

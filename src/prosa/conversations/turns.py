@@ -19,7 +19,7 @@ from prosa import telemetry
 from prosa.agents import offline, runner
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import Handoff, InboxConfig, Reply, Turn, TurnResult
-from prosa.conversations import calling, ownership, presence
+from prosa.conversations import calling, presence
 from prosa.conversations.acts import pending, proving
 from prosa.conversations.acts.executions import Ledger, NotOurs
 from prosa.conversations.begin import Context, begin
@@ -30,7 +30,6 @@ from prosa.conversations.guidelines import meaning
 from prosa.conversations.lanes import Lane
 from prosa.conversations.media import hearing
 from prosa.conversations.models import State
-from prosa.conversations.states import Move
 from prosa.conversations.words import words
 from prosa.costs import gate
 from prosa.http import Client
@@ -67,11 +66,13 @@ class Turns:
         if context.state != State.BOT:
             return Release()
         old = [each for each in context.waiting if context.turn.now - each.line.at > context.max_age]
+        if old and len(old) == len(context.waiting) and not asking.due(context):
+            ids = [each.id for each in old]
+            await calling.summon(self._pool, context.conversation_id, "too_old", said="still_waiting", too_old=ids)
+            return Release()
         if old:
             await self._finish.settle(context, old, "too_old")
             context = replace(context, waiting=tuple(each for each in context.waiting if each not in old))
-            if not (context.waiting or asking.due(context)):
-                return Release()
             context = replace(
                 context,
                 turn=replace(
@@ -151,11 +152,10 @@ class Turns:
                 self.dispatcher.on_news(claim, None)
 
     async def bury(self, conversation_id: int, lane: Lane) -> None:
-        """A dead letter in a conversation: people must see it, for the customer waits."""
+        """A dead letter in a conversation: people must see it, and the customer hears that they were called."""
         if lane is Lane.TURNS:
             with contextlib.suppress(psycopg.Error):
-                async with self._pool.connection() as connection, connection.transaction():
-                    await ownership.move(connection, conversation_id, Move.HAND_OFF, "system", reason="turn_failed")
+                await calling.summon(self._pool, conversation_id, "turn_failed", said="over_budget")
 
 
 async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | None]]) -> TurnResult | None:

@@ -10,15 +10,24 @@ from django.utils import dateformat, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+LANGUAGES = ("pt-br", "es", "en")
+
+
+def _offer(locale: str) -> str:
+    with translation.override(locale):
+        return _("Shall I call someone from our team to help you?")
+
 
 @lru_cache(maxsize=16)
 def words(locale: str) -> dict[str, str]:
-    """All of them in one language (``pt-br``, ``es``, ``en``), by name."""
+    """All of them in one language (one of ``LANGUAGES``), by name. ``offers``: that of a person in each language, a line each."""
+    offers = "\n".join(map(_offer, LANGUAGES))
     with translation.override(locale):
         return {
             "greeting": _("Hello! How can we help you?"),
             "unknown": _("I don't have that information here, and I'd rather not guess."),
             "offer_person": _("Shall I call someone from our team to help you?"),
+            "offers": offers,
             "handed_off": _(
                 "All right, I'm passing you on to someone from our team. You can keep writing here; they will see everything."
             ),

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from prosa import sql
 from prosa.business.models import Business
-from prosa.conversations import ownership, replying
+from prosa.conversations import ownership, replying, tongue
 from prosa.conversations.models import Conversation
 from prosa.conversations.ownership import Wish
 from prosa.conversations.states import Move
@@ -71,9 +71,10 @@ def _hand_back(business: Business, conversation_id: int, patience: dict[str, Any
         left = replying.window_left(conversation)
         blocked = conversation.contact.blocked_at is not None
         if business.tell_handback and not blocked and (left is None or left > timedelta(0)):
+            locale = tongue.locale(conversation.language, business.locale)
             with connection.cursor() as cursor:
                 cursor.execute(
                     ownership.queries.system_message.decode(),
-                    {"conversation_id": conversation_id, "text": words(business.locale)["assistant_back"]},
+                    {"conversation_id": conversation_id, "text": words(locale)["assistant_back"]},
                 )
     return True

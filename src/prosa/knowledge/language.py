@@ -88,8 +88,8 @@ COMMON = frozenset().union(*_COMMON_SETS.values())
 """Words of the three languages that are often written, with and without accents."""
 
 
-def language(text: str, otherwise: str = "") -> str:
-    """``pt``, ``es`` or ``en``; ``otherwise`` when the text does not tell."""
+def language(text: str, otherwise: str = "", certain: float = CERTAIN) -> str:
+    """``pt``, ``es`` or ``en``; ``otherwise`` when the text does not tell: when none is as far ahead as ``certain``."""
     totals = dict.fromkeys(LANGUAGES, 0.0)
     shortened = unicodedata.normalize("NFC", text[:MOST_CHARACTERS]).lower()
     for mark in "¿¡":
@@ -98,7 +98,7 @@ def language(text: str, otherwise: str = "") -> str:
         for name, points in _points(word):
             totals[name] += points
     ahead, behind = sorted(totals.items(), key=lambda item: (-item[1], item[0]))[:2]
-    return ahead[0] if ahead[1] - behind[1] >= CERTAIN else otherwise
+    return ahead[0] if ahead[1] - behind[1] >= certain else otherwise
 
 
 def _words(text: str) -> Iterator[str]:
