@@ -42,7 +42,12 @@ def server(inbox_and_key: tuple[Inbox, str], surroundings: pytest.MonkeyPatch) -
 
 def test_the_description_is_there(server: str):
     told = httpx.get(f"{server}/api/v1/openapi.json").json()
-    assert set(told["paths"]) >= {"/api/v1/messages", "/api/v1/messages/{message_id}", "/api/v1/turns/{turn_id}"}
+    assert set(told["paths"]) >= {
+        "/api/v1/messages",
+        "/api/v1/messages/{message_id}",
+        "/api/v1/turns/{turn_id}",
+        "/api/v1/typing",
+    }
     about = "/api/v1/conversations/{conversation_id}"
     assert set(told["paths"]) >= {f"{about}/suggestion", f"{about}/summary", f"{about}/rewrite"}
     post = told["paths"]["/api/v1/messages"]["post"]

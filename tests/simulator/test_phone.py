@@ -22,9 +22,10 @@ from prosa.business.models import Business
 from prosa.channels.models import Inbox
 from prosa.contacts.models import Contact, Identity
 from prosa.conversations.models import Conversation, Message
+from prosa.simulator import customer as customers
 from prosa.simulator import here, inboxes, views
 from prosa.simulator.demo import demo_inboxes
-from prosa.simulator.world import Line
+from prosa.simulator.world import Customer, Line
 
 NONCE = "0123456789abcdef" * 2
 ANA = json.dumps({"name": "Ana", "phone": "5511988887777"})
@@ -258,6 +259,20 @@ async def test_showing_a_message_reports_it_read_once(stage: Any, phone: Browser
     await stage.world.settle()
     assert [(each["id"], each["status"]) for each in value(stage)["statuses"]] == [("wamid.9", "read")]
     assert len(stage.door.heard) == 1
+
+
+async def test_that_the_customer_is_writing_is_told(phone: Browser, monkeypatch: pytest.MonkeyPatch):
+    told = []
+
+    async def types(line: Line, who: Customer) -> None:
+        told.append((line.ref, who.phone))
+
+    monkeypatch.setattr(customers, "types", types)
+    body = json.dumps({"line": "whatsapp_cloud/demo", "customer": json.loads(ANA)})
+    assert (await phone.post("/simulator/api/typing/", body, content_type="application/json")).status_code == 200
+    assert told == [("whatsapp_cloud/demo", "5511988887777")]
+    assert (await phone.post("/simulator/api/typing/", "{}", content_type="application/json")).status_code == 400
+    assert (await phone.get("/simulator/api/typing/")).status_code == 405
 
 
 @pytest.mark.parametrize("message", [{"type": "text", "text": {"body": "oi"}}, {"type": "image", "image": {"link": "http://127.0.0.1:1/a.png"}}])  # fmt: skip

@@ -27,6 +27,7 @@ from prosa.contracts.messages import (
     Receipt,
     Sent,
     Takeover,
+    Typing,
     WebhookRequest,
 )
 from prosa.contracts.passages import (

@@ -82,6 +82,16 @@ class InboundMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Typing:
+    """A customer is writing just now, where the channel tells. It is over by itself after a few seconds; nothing is stored.
+
+    ``senders`` as in :class:`InboundMessage`.
+    """
+
+    senders: tuple[Identity, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a message of ours. ``status``: sent, delivered, read, played or failed.
 

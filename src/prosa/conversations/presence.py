@@ -1,17 +1,36 @@
-"""The courtesy of a read mark and of "typing…" while an answer is being made. Never a reason to fail."""
+"""Who is writing just now: told to the customer while an answer is being made, and told to the desk of the customer.
+
+A courtesy, and never a reason to fail.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
+from prosa import sql
 from prosa.channels import base
-from prosa.contracts import Identity, InboxConfig
+from prosa.contracts import Identity, InboxConfig, Typing
 from prosa.http import Client
+from prosa.sql import Texts
+
+if TYPE_CHECKING:
+    from prosa.conversations.entrance import Entrance
 
 log = logging.getLogger(__name__)
+queries = sql.load(__file__, "presence.sql")
+
+TOPIC = "types"
+"""Of ``realtime``, with the conversation's number: its customer is writing."""
+PAUSE_S = 2.0
+"""A customer is not told of more often, in one process."""
+MOST_REMEMBERED = 4096
+
+_told: dict[tuple[int, str], float] = {}
 
 AGAIN_S = 20.0
 """WhatsApp shows typing for 25 seconds at most (FACTS 1.8)."""
@@ -49,3 +68,21 @@ async def typing(client: Client, inbox: InboxConfig, to: Sequence[Identity], mes
                 await shown.wait()
     finally:
         task.cancel()
+
+
+async def tell(door: Entrance, inbox: InboxConfig, typing: Typing) -> None:
+    """Tell whoever looks at it that the customer writes in their newest conversation on this inbox; a stranger has none.
+
+    :raises Unavailable: the database cannot be reached.
+    """
+    now, who = time.monotonic(), (inbox.id, typing.senders[0].key)
+    if _told.get(who, 0.0) > now - PAUSE_S:
+        return
+    if len(_told) >= MOST_REMEMBERED:
+        _told.clear()
+    _told[who] = now
+    keys = Texts([sender.key for sender in typing.senders])
+    async with door.connection() as connection:
+        await connection.execute(
+            queries.tell, {"inbox_id": inbox.id, "business_id": inbox.business_id, "keys": keys}, prepare=True
+        )

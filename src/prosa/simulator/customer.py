@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 from typing import Any, Final
 
 import aiohttp
 
-from prosa.contracts import Json
+from prosa.contracts import Identity, Json, Typing
 from prosa.errors import BadInput
 from prosa.simulator import fake_graph, fake_twilio, meta_webhooks, postman, twilio_webhooks
 from prosa.simulator.world import Bubble, Customer, File, Line, Thread, World, new_number, new_sid
@@ -122,6 +123,22 @@ async def _post(world: World, thread: Thread, bubble: Bubble, file: File | None,
         url = fake_graph.attachment_url(file, line.api_url.removesuffix(fake_graph.PREFIX)) if file else ""
         payload = meta_webhooks.message(line, customer, bubble, file=file, file_url=url, answered=answered)
     await postman.post(world, line, payload)
+
+
+async def types(line: Line, customer: Customer) -> None:
+    """The customer has begun to write; nothing is sent if the database is away or the inbox is gone."""
+    # Imported here: the doubles alone need no database.
+    from prosa.conversations import presence
+    from prosa.conversations.entrance import entrance
+    from prosa.conversations.receiver import Unavailable
+    from prosa.simulator.history import identity_keys
+
+    senders = tuple(Identity(*key.split(":", 1)) for key in identity_keys(line, customer))
+    with contextlib.suppress(Unavailable):
+        door = await entrance()
+        inbox = door.inboxes.get(line.inbox_id)
+        if inbox is not None and not line.real:
+            await presence.tell(door, inbox, Typing(senders))
 
 
 # ── the REST line ──

@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/thread/", views.thread, name="thread"),
     path("api/send/", views.send, name="send"),
     path("api/read/", views.read, name="read"),
+    path("api/typing/", views.typing, name="typing"),
     path("api/mischief/", views.mischief, name="mischief"),
     path("api/stream/", views.stream, name="stream"),
 ]

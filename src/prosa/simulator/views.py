@@ -136,6 +136,16 @@ async def read(request: HttpRequest) -> HttpResponse:
     return JsonResponse({})
 
 
+@require_POST
+@here_only
+async def typing(request: HttpRequest) -> HttpResponse:
+    """The customer is writing: ``{"line", "customer"}``. What no real provider of theirs would tell, the phone tells the desk."""
+    body = _object(request.body.decode("utf-8", "replace"))
+    line, who = await _both(str(body.get("line", "")), json.dumps(body.get("customer")))
+    await customers.types(line, who)
+    return JsonResponse({})
+
+
 @here_only
 async def mischief(request: HttpRequest) -> HttpResponse:
     """The rules in force; POST adds one or clears them (see ``mischief.Mischief.command``)."""

@@ -1,6 +1,6 @@
 """The REST API: a program writes as a customer and reads the answer where it asked. See docs/reference/api.md.
 
-``POST /api/v1/messages`` and its alias ``POST /seller/bot/``.
+``POST /api/v1/messages`` and its alias ``POST /seller/bot/``; ``POST /api/v1/typing``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from prosa import conf
-from prosa.conversations import asking
+from prosa.contracts import Identity, Typing
+from prosa.conversations import asking, presence
 from prosa.conversations.asking import Answer, Asked
 from prosa.conversations.entrance import Entrance, entrance
 from prosa.conversations.rest import keys, refusals
-from prosa.conversations.rest.bodies import MAX_KEY, AnswerOut, ProblemOut, Question, body_of, read
+from prosa.conversations.rest.bodies import MAX_KEY, AnswerOut, ProblemOut, Question, Writing, body_of, read
 from prosa.conversations.rest.keys import Caller
 from prosa.conversations.rest.problems import Problem
 from prosa.conversations.traces.trace import Trace
@@ -80,6 +81,28 @@ async def look(request: HttpRequest, message_id: int) -> HttpResponse:
     return await _look(request, door, await keys.caller(door, keys.presented(request)), message_id, "prosa_api:message")
 
 
+@api.post(
+    "/typing",
+    response={204: None} | REFUSALS | dict.fromkeys((400, 408, 413, 415, 422), ProblemOut),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": Writing.model_json_schema()}}},
+        "security": QUESTION["security"],
+    },
+    operation_id="typing",
+    summary="Say that a customer is writing",
+)
+@api.post("/typing/", response={204: None}, include_in_schema=False)
+async def typing(request: HttpRequest) -> HttpResponse:
+    """People at the desk see it for a few seconds: send it again every four while the customer goes on. Nothing is stored."""
+    door = await entrance()
+    who = await keys.caller(door, keys.presented(request))
+    keys.pace(who)
+    writing = read(Writing, body_of(request), '{"user_id": "42"}')
+    _own_inbox(who, writing.inbox)
+    await presence.tell(door, who.inbox, Typing((Identity("user", str(writing.user_id)),)))
+    return HttpResponse(status=204)
+
+
 @api.get(
     "/turns/{int:turn_id}",
     response={200: Trace} | REFUSALS,
@@ -130,8 +153,7 @@ async def _ask(request: HttpRequest, door: Entrance, who: Caller, message_url: s
     keys.pace(who)
     body = body_of(request)
     question = read(Question, body, EXAMPLE)
-    if question.inbox and question.inbox != who.inbox.slug:
-        raise Problem(404, "This key has no such inbox.", "Leave inbox out, or use a key of that inbox.")
+    _own_inbox(who, question.inbox)
     key = request.headers.get("Idempotency-Key", "").strip()
     if len(key) > MAX_KEY:
         raise Problem(422, f"An Idempotency-Key has at most {MAX_KEY} characters.", "Take a UUID.")
@@ -143,6 +165,11 @@ async def _ask(request: HttpRequest, door: Entrance, who: Caller, message_url: s
     if answer is None:
         raise Problem(404, "The message was deleted while it was answered.")
     return _told(answer, message_url)
+
+
+def _own_inbox(who: Caller, named: str | None) -> None:
+    if named and named != who.inbox.slug:
+        raise Problem(404, "This key has no such inbox.", "Leave inbox out, or use a key of that inbox.")
 
 
 async def _look(request: HttpRequest, door: Entrance, who: Caller, message_id: int, message_url: str) -> HttpResponse:

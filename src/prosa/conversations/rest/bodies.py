@@ -40,6 +40,17 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+UserId = Annotated[
+    Annotated[StrictStr, Field(min_length=1, max_length=MAX_USER_ID, pattern=_NAME)]
+    | Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_whole)],
+    Field(description="Your own id of the customer, without control characters or spaces around it."),
+]
+InboxName = Annotated[
+    Annotated[StrictStr, Field(max_length=50)] | None,
+    Field(description="The short name of the key's inbox, to be sure of it."),
+]
+
+
 def _writes(name: str) -> Json:
     return {"required": [name], "properties": {name: {"type": "string"}}}
 
@@ -49,15 +60,10 @@ class Question(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [_writes("text"), _writes("msg")]})
 
-    user_id: (
-        Annotated[StrictStr, Field(min_length=1, max_length=MAX_USER_ID, pattern=_NAME)]
-        | Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_whole)]
-    ) = Field(description="Your own id of the customer, without control characters or spaces around it.")
+    user_id: UserId
     text: Text | None = None
     msg: Text | None = Field(None, description="The same as text, which wins when both are there.")
-    inbox: Annotated[StrictStr, Field(max_length=50)] | None = Field(
-        None, description="The short name of the key's inbox, to be sure of it."
-    )
+    inbox: InboxName = None
     attachments: Annotated[list[Any], Field(max_length=0)] | None = Field(
         None, description="Files cannot be taken yet: leave it out or empty."
     )
@@ -67,6 +73,13 @@ class Question(BaseModel):
         if self.text is None and self.msg is None:
             raise ValueError("text is missing")
         return self
+
+
+class Writing(BaseModel):
+    """A customer is writing just now."""
+
+    user_id: UserId
+    inbox: InboxName = None
 
 
 class ReplyOut(BaseModel):

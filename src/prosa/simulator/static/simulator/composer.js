@@ -5,6 +5,7 @@ import { gist } from "./bubbles.js";
 
 const EMOJIS = "😀 😂 😊 😍 🥰 😎 🤔 😅 😢 😡 😴 🤩 🙄 😮 👍 👎 👏 🙏 💪 👋 🤝 ✌️ 👌 🤞 ❤️ 💙 💚 💛 💔 🔥 ✨ 🎉 🎁 🛍️ 📦 🚚 💳 💰 🧾 📷 📍 ⏰ 📅 ✅ ❌ ❓ ❗ ☕ 🍕 🎂 🌹 ☀️ 🌧️ 🐶 🐱 🏠".split(" ");
 const VOICES = ["audio/ogg;codecs=opus", "audio/mp4", "audio/webm;codecs=opus"];
+const TYPES_MS = 4000;
 const LARGEST = 100 * 1024 * 1024;
 const $ = (id) => document.getElementById(id);
 
@@ -129,9 +130,15 @@ function sounding(on) {
   text.placeholder = on ? words.recording : text.dataset.placeholder;
 }
 
-/** `onSend({kind, text, file?, voice?, reply_to})` is called for each message. */
-export function compose(onSend) {
+/** `onSend({kind, text, file?, voice?, reply_to})` is called for each message, `onType()` every few seconds while one writes. */
+export function compose(onSend, onType) {
   submit = onSend;
+  let typed = 0;
+  text.addEventListener("input", () => {
+    if (!text.value || Date.now() - typed < TYPES_MS) return;
+    typed = Date.now();
+    onType();
+  });
   text.dataset.placeholder = text.placeholder;
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -356,7 +356,7 @@ function heard(key, bubble) {
 // ── the frame ──
 
 function prepare() {
-  compose(say);
+  compose(say, () => post("api/typing/", { line: state.line.ref, customer: state.person }).catch(() => {}));
   mischief.prepare();
   $("suggestions").append(...words.suggestions.map((text) => el("button", { type: "button", onclick: () => say({ kind: "text", text }) }, text)));
   $("add-person").addEventListener("click", () => {
