@@ -111,6 +111,7 @@ __all__ = [
     "Transfer",
     "Turn",
     "TurnResult",
+    "Typing",
     "Usage",
     "WebhookRequest",
 ]
