@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import fcntl
 import gc
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -215,3 +217,45 @@ def data_dir() -> Iterator[Path]:
     yield folder
     Cluster(folder / "postgres").stop()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A stopped cluster with Prosa's tables. Making one takes ten times as long as copying it, so the run makes one."""
+    base = tmp_path_factory.getbasetemp()
+    made = (base if worker_id == "master" else base.parent) / "migrated"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            folder = Path(tempfile.mkdtemp(prefix="prosa-", dir="/tmp"))  # where every OS user may go
+            folder.chmod(0o755)
+            kept = {
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("PROSA_", "DATABASE_", "DJANGO_"))
+            }
+            try:
+                subprocess.run(
+                    [sys.executable, "-m", "prosa", "manage", "migrate", "--verbosity", "0"],
+                    env={**kept, "PROSA_DATA_DIR": str(folder)}, check=True, timeout=500,
+                )  # fmt: skip
+            finally:
+                Cluster(folder / "postgres").stop()
+            subprocess.run(["mv", folder / "postgres", made], check=True)
+            shutil.rmtree(folder)
+    return made
+
+
+@pytest.fixture
+def street_dir(data_dir: Path, migrated: Path) -> Path:
+    """``data_dir`` with the tables made, for a ``Street``."""
+    subprocess.run(["cp", "-a", migrated, data_dir / "postgres"], check=True)
+    return data_dir
+
+
+@pytest.fixture
+def installed_dir(data_dir: Path, migrated: Path) -> Path:
+    """``data_dir`` with the tables made, for an ``Installation``."""
+    (data_dir / "var").mkdir()
+    subprocess.run(["cp", "-a", migrated, data_dir / "var" / "postgres"], check=True)
+    return data_dir

@@ -31,8 +31,8 @@ PATIENCE_MS = 60_000
 
 
 @pytest.fixture
-def running(data_dir: Path) -> Iterator[Installation]:
-    made = Installation(data_dir, None, "--double")
+def running(installed_dir: Path) -> Iterator[Installation]:
+    made = Installation(installed_dir, None, "--double")
     try:
         made.until(made.ready, "readiness")
         yield made

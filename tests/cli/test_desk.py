@@ -38,12 +38,12 @@ PRICE = "quanto custa o difusor de varetas?"
 
 
 @pytest.fixture
-def running(data_dir: Path) -> Iterator[Installation]:
-    made = Installation(data_dir, None, "--double")
+def running(installed_dir: Path) -> Iterator[Installation]:
+    made = Installation(installed_dir, None, "--double")
     try:
         made.until(made.ready, "readiness")
         hired = prosa(
-            "manage", "shell", "-c", HIRE % PASSWORD, cwd=data_dir, PROSA_DATA_DIR=str(data_dir / "var"), PROSA_PORT=str(made.port)
+            "manage", "shell", "-c", HIRE % PASSWORD, cwd=installed_dir, PROSA_DATA_DIR=str(installed_dir / "var"), PROSA_PORT=str(made.port)
         )  # fmt: skip
         assert hired.returncode == 0, hired.stderr
         yield made

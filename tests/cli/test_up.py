@@ -68,8 +68,8 @@ def test_first_start_restarts_and_a_clean_stop(data_dir):
         running.process.kill()
 
 
-def test_killed_outright_it_takes_its_children_along_and_the_next_one_recovers(data_dir):
-    again = Installation(data_dir)
+def test_killed_outright_it_takes_its_children_along_and_the_next_one_recovers(installed_dir):
+    again = Installation(installed_dir)
     try:
         children = again.children()
         again.process.kill()
@@ -82,7 +82,7 @@ def test_killed_outright_it_takes_its_children_along_and_the_next_one_recovers(d
     finally:
         again.process.kill()
     first_words = again.said()
-    third = Installation(data_dir, again.port)
+    third = Installation(installed_dir, again.port)
     try:
         # The password is shown once.
         assert "password" in first_words
@@ -110,26 +110,26 @@ def test_a_busy_port_is_told_in_two_lines(data_dir):
     assert not (data_dir / "var" / "postgres").exists()
 
 
-def test_a_server_that_cannot_start_ends_the_command(data_dir):
+def test_a_server_that_cannot_start_ends_the_command(installed_dir):
     """Here ``sitecustomize`` breaks uvicorn, as a half-installed package would."""
-    (data_dir / "site").mkdir()
-    (data_dir / "site" / "sitecustomize.py").write_text("import sys\nsys.modules['uvicorn'] = None\n")
+    (installed_dir / "site").mkdir()
+    (installed_dir / "site" / "sitecustomize.py").write_text("import sys\nsys.modules['uvicorn'] = None\n")
     ended = prosa(
         "up",
         "--port",
         str(free_port()),
         "--data-dir",
-        str(data_dir / "var"),
-        cwd=data_dir,
-        PYTHONPATH=str(data_dir / "site"),
+        str(installed_dir / "var"),
+        cwd=installed_dir,
+        PYTHONPATH=str(installed_dir / "site"),
     )
     assert ended.returncode == 1
     assert "The web process does not start (exit code 1). What it said is above." in ended.stdout
-    assert not (data_dir / "var" / "postgres" / "postmaster.pid").exists()
+    assert not (installed_dir / "var" / "postgres" / "postmaster.pid").exists()
 
 
-def test_a_double_stands_in_for_a_model(data_dir):
-    running = Installation(data_dir, None, "--double")
+def test_a_double_stands_in_for_a_model(installed_dir):
+    running = Installation(installed_dir, None, "--double")
     try:
         assert "The model is a double" in running.said()
         running.until(running.ready, "readiness")
@@ -146,9 +146,9 @@ def test_a_double_stands_in_for_a_model(data_dir):
         running.process.kill()
 
 
-def test_a_double_takes_no_models_place(data_dir):
+def test_a_double_takes_no_models_place(installed_dir):
     refused = prosa(
-        "up", "--double", "--data-dir", str(data_dir / "var"), "--port", str(free_port()), cwd=data_dir,
+        "up", "--double", "--data-dir", str(installed_dir / "var"), "--port", str(free_port()), cwd=installed_dir,
         PROSA_MODEL="openai-chat:x", OPENAI_API_KEY="none",
     )  # fmt: skip
     assert refused.returncode == 2

@@ -203,10 +203,10 @@ class SlowStreet(Street):
 
 @pytest.mark.walk
 @pytest.mark.timeout(600)
-async def test_an_agent_answers_first_and_the_workers_are_killed(data_dir: Path):
+async def test_an_agent_answers_first_and_the_workers_are_killed(street_dir: Path):
     """One customer is answered before the kill, one when nobody is at work; neither hears the bot."""
     ana, rui = "5511900000001", "5511900000002"
-    async with SlowStreet(data_dir, free_port()) as street:
+    async with SlowStreet(street_dir, free_port()) as street:
         session = await street.sign_in()
         await street.insist(said("q1x1", "1", ana))
         await street.insist(said("q2x1", "2", rui))

@@ -61,8 +61,8 @@ async def _calm(street: Street) -> None:
     await street.until(settled)
 
 
-async def test_load_with_web_worker_and_postgres_killed(data_dir: Path):
-    async with Street(data_dir, free_port()) as street:
+async def test_load_with_web_worker_and_postgres_killed(street_dir: Path):
+    async with Street(street_dir, free_port()) as street:
         load = asyncio.create_task(_customers(street, 15, 20))
         for victim in ("worker1", "web", "postgres", "worker2", "worker1"):
             await asyncio.sleep(1.2)
@@ -74,9 +74,9 @@ async def test_load_with_web_worker_and_postgres_killed(data_dir: Path):
         _judge(street, asked)
 
 
-async def test_a_worker_that_stands_still_and_one_that_is_asked_to_go(data_dir: Path):
+async def test_a_worker_that_stands_still_and_one_that_is_asked_to_go(street_dir: Path):
     """SIGSTOP is no death: nobody waits for its conversations longer than its silence. SIGTERM drains."""
-    async with Street(data_dir, free_port()) as street:
+    async with Street(street_dir, free_port()) as street:
         load = asyncio.create_task(_customers(street, 10, 8))
         await asyncio.sleep(1)
         frozen = street.processes["worker1"]
