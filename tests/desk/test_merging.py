@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prosa.business.models import Business
-from prosa.business.people import Membership
+from prosa.business.people import Membership, Role
 from prosa.channels.models import Inbox
-from prosa.contacts.models import Contact, Fact, Identity
+from prosa.contacts.models import Contact, Fact, Identity, Merge
 from prosa.conversations import merging
 from prosa.conversations.acts.deeds import IdentityProof
 from prosa.conversations.models import Conversation, Event, State
+from prosa.desk.models import AuditEntry
 from prosa.errors import NotAllowed
 
 Talk = Callable[..., Conversation]
@@ -173,3 +174,64 @@ def test_what_is_erased_of_one_is_erased_of_both(bia: Membership, talk: Talk, at
     merging.merge(ana.contact, other.contact, bia.user)
     Contact.objects.get(pk=ana.contact_id).delete()
     assert not Contact.objects.filter(business=bia.business).exists()
+
+
+# ── at the desk ──
+
+
+def test_an_agent_finds_the_other_looks_merges_and_undoes(bia: Membership, talk: Talk, at_desk: Desk):
+    ana, other, client = talk("Ana Souza", State.BOT), talk("Ána  S.", State.RESOLVED), at_desk(bia)
+    Identity.objects.create(business=bia.business, contact=other.contact, key="email:ana@exemplo.com")
+    phone = Identity.objects.get(contact=other.contact, key__startswith="phone:").value
+    address = f"/agent/c/{ana.pk}/merge"
+    assert address in client.get(f"/agent/c/{ana.pk}").content.decode()
+    for asked in ("ana s", phone, f"+{phone[:4]} {phone[4:9]}-{phone[9:]}", "ANA@exemplo"):
+        page = client.get(address, {"q": asked}).content.decode()
+        assert f"?with={other.contact_id}&amp;" in page, asked
+        assert f"?with={ana.contact_id}&" not in page
+    assert "?with=" not in client.get(address, {"q": "% _"}).content.decode()
+    page = client.get(address, {"with": other.contact_id}).content.decode()
+    assert "2 ways they are known" in page
+    assert "1 conversation," in page
+    assert client.post(address, {"with": other.contact_id}).status_code == 302
+    pane = client.get(f"/agent/c/{ana.pk}/contact").content.decode()
+    assert "ana@exemplo.com" in pane
+    assert "merged with the contact Ána  S. · Bia" in pane
+    made = Merge.objects.get()
+    assert (made.user, AuditEntry.objects.latest("pk").kind) == (bia.user, "contacts_merged")
+    # Twice is once.
+    assert client.post(address, {"with": other.contact_id}).status_code == 404
+    undo = f"{address}/{made.pk}/undo"
+    assert undo in pane
+    assert "ana@exemplo.com" not in client.post(undo).content.decode()
+    assert "undone already" in client.post(undo).content.decode()
+    assert AuditEntry.objects.latest("pk").kind == "contacts_unmerged"
+
+
+def test_what_cannot_be_merged_is_said_before(bia: Membership, talk: Talk, at_desk: Desk):
+    ana, other, client = talk("Ana", State.BOT), talk("Ana", State.BOT), at_desk(bia)
+    address = f"/agent/c/{ana.pk}/merge"
+    # Of the same name, without asking.
+    assert f"?with={other.contact_id}" in client.get(address).content.decode()
+    page = client.get(address, {"with": other.contact_id}).content.decode()
+    assert "Both have an open conversation" in page
+    answer = client.post(address, {"with": other.contact_id})
+    assert (answer.status_code, Merge.objects.count()) == (409, 0)
+    for wrong in ("", "0", "x", "9" * 30, str(ana.contact_id)):
+        assert client.post(address, {"with": wrong}).status_code in (200, 404, 409)
+
+
+def test_merging_is_for_agents_and_within_one_business(
+    bia: Membership, member: Any, talk: Talk, at_desk: Desk, elsewhere: Business
+):
+    ana, theirs = talk("Ana", State.BOT), talk("Ana", State.RESOLVED, of=elsewhere)
+    address, viewer = f"/agent/c/{ana.pk}/merge", at_desk(member("Vera", Role.VIEWER))
+    assert viewer.get(address).status_code == 403
+    assert viewer.post(address, {"with": theirs.contact_id}).status_code == 403
+    assert "/merge" not in viewer.get(f"/agent/c/{ana.pk}").content.decode()
+    client = at_desk(bia)
+    assert "?with=" not in client.get(address, {"q": "ana"}).content.decode()
+    assert client.get(address, {"with": theirs.contact_id}).status_code == 404
+    assert client.post(address, {"with": theirs.contact_id}).status_code == 404
+    made = merging.merge(theirs.contact, talk("B", State.RESOLVED, of=elsewhere).contact, None)
+    assert client.post(f"{address}/{made.pk}/undo").status_code == 404

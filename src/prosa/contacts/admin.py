@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from prosa.business.pages import register
-from prosa.contacts.models import Contact, Fact, Identity
+from prosa.contacts.models import Contact, Fact, Identity, Merge
 
 
 class IdentityInline(TabularInline):  # type: ignore[misc]  # unfold is untyped
@@ -89,9 +89,10 @@ class ContactAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     actions = ("block", "unblock")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Contact]:
-        """With identities, in one query for the page."""
+        """With identities, in one query for the page. Whoever was merged is shown as the contact that is kept."""
         rows: QuerySet[Contact] = super().get_queryset(request).prefetch_related("identities")
-        return rows
+        gone = Merge.objects.filter(merged=OuterRef("pk"), undone_at=None)
+        return rows.filter(~Exists(gone))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Contacts come to be by writing."""

@@ -203,6 +203,8 @@ def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneI
         "resolved": _("resolved"),
         "snoozed": _("snoozed"),
         "woken": _("back from snooze"),
+        "merged": _("merged with the contact %s") % data.get("contact", ""),
+        "unmerged": _("no longer merged with the contact %s") % data.get("contact", ""),
         "blocked": _("contact blocked"),
         "unblocked": _("contact unblocked"),
         "reopened": _("re-opened"),

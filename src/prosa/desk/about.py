@@ -18,7 +18,7 @@ from prosa import phones, realtime
 from prosa.business.people import Role
 from prosa.business.zones import zone_named
 from prosa.contacts.models import Contact, Fact
-from prosa.conversations import thread
+from prosa.conversations import merging, thread
 from prosa.conversations.models import Conversation
 from prosa.desk.access import Seat, desk
 
@@ -79,11 +79,13 @@ def pane(seat: Seat, conversation: Conversation) -> dict[str, Any]:
             each for each in seat.business.members.filter(left_at=None).select_related("user") if each.may(Role.AGENT)
         ],
         "teams": seat.business.teams.all(),
+        "merges": merging.merges(contact),
     }
 
 
-def _draw(request: HttpRequest, seat: Seat, conversation: Conversation) -> HttpResponse:
-    frame = {"seat": seat, "conversation": conversation, "may_write": seat.may(Role.AGENT)}
+def draw(request: HttpRequest, seat: Seat, conversation: Conversation, refused: str = "") -> HttpResponse:
+    """The pane as a piece of the page. ``refused``: why what was asked there was not done."""
+    frame = {"seat": seat, "conversation": conversation, "may_write": seat.may(Role.AGENT), "refused": refused}
     return render(request, "desk/contact.html", frame | pane(seat, conversation))
 
 
@@ -92,7 +94,7 @@ def _draw(request: HttpRequest, seat: Seat, conversation: Conversation) -> HttpR
 @desk()
 def contact(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse:
     """The pane alone."""
-    return _draw(request, seat, seat.conversation(conversation_id))
+    return draw(request, seat, seat.conversation(conversation_id))
 
 
 @require_POST
@@ -107,4 +109,4 @@ def forget(request: HttpRequest, seat: Seat, conversation_id: int, fact_id: int)
         fact.delete()
         conversation.events.create(business=seat.business, kind="forgotten", actor=seat.actor)
         realtime.publish("conversation", conversation.pk)
-    return _draw(request, seat, conversation)
+    return draw(request, seat, conversation)

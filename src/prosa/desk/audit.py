@@ -54,6 +54,8 @@ KINDS = {
     "outlet_removed": gettext_noop("Slack or webhook removed"),
     "outlet_secret_shown": gettext_noop("Secret of a webhook shown"),
     "discretion_changed": gettext_noop("What notifications say changed"),
+    "contacts_merged": gettext_noop("Contacts merged"),
+    "contacts_unmerged": gettext_noop("Merge of contacts undone"),
 }
 """What is recorded → as people read it."""
 

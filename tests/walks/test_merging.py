@@ -1,0 +1,70 @@
+"""A merge in the middle of everything: nobody's answer is lost, and every answer goes to the number that asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.walks.house import Gate, House, elsewhere
+from tests.walks.payloads import ANA, said
+
+from prosa.contacts.models import Contact, Fact, Identity, Merge
+from prosa.contracts import Turn
+from prosa.conversations import merging, ownership
+from prosa.conversations.models import Conversation
+
+OTHER = "5521976540002"
+
+
+def owner(phone: str) -> Contact:
+    return Identity.objects.select_related("contact__business").get(key=f"phone:{phone}").contact
+
+
+def join(kept: str, merged: str) -> Merge:
+    return merging.merge(owner(kept), owner(merged), None)
+
+
+async def test_a_merge_while_the_model_thinks_and_back(house: House):
+    gate, numbers = Gate(), []
+
+    async def slow(turn: Turn) -> Any:
+        numbers.append(turn.customer_number)
+        if turn.question[-1].text == "devagar":
+            await gate.wait()
+        return await house.mind.echo(turn)
+
+    house.mind.answer = slow
+    await house.work()
+    await house.post(said("oi", "1"))
+    await house.until(lambda: house.carrier.texts() == ["eco: oi"])
+    await elsewhere(lambda: ownership.resolve(house.conversation(), "user:1"))
+    await house.post(said("devagar", "2", OTHER))
+    await gate.reached.wait()
+    made = await elsewhere(lambda: join(ANA, OTHER))
+    gate.open.set()
+    await house.until(lambda: house.carrier.texts(OTHER) == ["eco: devagar"])
+    # Both numbers are one contact with one open conversation now; each is answered where it wrote.
+    await house.post(said("eu de novo", "3", OTHER))
+    await house.until(lambda: house.carrier.texts(OTHER)[1:] == ["eco: eu de novo"])
+    await house.post(said("eu também", "4"))
+    await house.until(lambda: house.carrier.texts()[1:] == ["eco: eu também"])
+    assert numbers == [ANA, OTHER, OTHER, ANA]
+    assert await elsewhere(Conversation.objects.count) == 2
+    # What is told now goes with the conversation it was told in.
+    await elsewhere(
+        lambda: Fact.objects.create(
+            business=made.business, contact=owner(ANA), text="Vegana", key="vegana",
+            conversation_id=Conversation.objects.latest("pk").pk,
+        )
+    )  # fmt: skip
+    await elsewhere(lambda: merging.undo(made, None))
+    theirs = await elsewhere(
+        lambda: [(each.facts.count(), each.conversations.count()) for each in (owner(ANA), owner(OTHER))]
+    )
+    assert theirs == [(0, 1), (1, 1)]
+    for number, phone in enumerate((ANA, OTHER)):
+        await house.post(said(f"fim {number}", f"5{number}", phone))
+    await house.until(lambda: house.carrier.texts()[2:] == ["eco: fim 0"])
+    await house.until(lambda: house.carrier.texts(OTHER)[2:] == ["eco: fim 1"])
+    await house.quiet()
+    assert house.pending() == 0
+    assert numbers[4:] in ([ANA, OTHER], [OTHER, ANA])
