@@ -20,7 +20,7 @@ from prosa.knowledge.models import Chunk, Document, Item, Source
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
-PAGES = 600
+PAGES = 240
 WAIT_S = 200.0
 
 
