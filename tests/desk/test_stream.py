@@ -6,8 +6,10 @@ import asyncio
 import json
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -21,8 +23,11 @@ from tests.walks.house import elsewhere
 from prosa import realtime
 from prosa.business.models import Business
 from prosa.business.people import Membership
-from prosa.conversations.models import Conversation, State
-from prosa.desk import queues, stream
+from prosa.conversations import ownership
+from prosa.conversations.models import Conversation, Label, State
+from prosa.desk import actions, presence, queues, stream
+from prosa.desk.access import Seat
+from prosa.desk.models import Look
 from prosa.postgres import shared
 from prosa.postgres.connections import connect
 
@@ -90,16 +95,18 @@ async def listen(address: str) -> AsyncIterator[Listen]:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(None), connector=aiohttp.TCPConnector(limit=0))
         )
 
-        async def open_one(member: Membership | None, language: str = "en", cookie: str = "") -> Ear:
+        async def open_one(
+            member: Membership | None, language: str = "en", cookie: str = "", begins: str = "refresh", **address_: Any
+        ) -> Ear:
             headers = {"Accept-Language": language}
             if member is not None:
                 headers["Cookie"] = f"prosa_session={cookie or await elsewhere(signed_in, member)}"
-            answer = await session.get(f"{address}/agent/stream", headers=headers)
+            answer = await session.get(f"{address}/agent/stream", headers=headers, params=address_)
             stack.callback(answer.close)
             ear = Ear(answer)
             assert answer.status in (200, 401, 403)
             if answer.status == 200:
-                assert (await ear.event())[0] == "refresh"
+                assert (await ear.event())[0] == begins
             return ear
 
         yield open_one
@@ -198,6 +205,94 @@ async def test_an_error_in_drawing_does_not_end_the_board(
     assert (await tab.hears("row"))["id"] == conversation.pk
 
 
+async def test_a_page_that_is_still_true_is_not_asked_for_again(
+    listen: Listen, bia: Membership, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing changed between the page and its stream: that is said. Where it is not certain, the page looks again."""
+    conversation = await elsewhere(talk)
+    now = int(time.time())
+    await listen(bia, at=now)  # nobody listened when that page was drawn
+    later = now + 60
+    ear = await listen(bia, at=later, begins="ready")
+    await changed(conversation)
+    await ear.hears("row")
+    monkeypatch.setattr(stream, "SLACK_S", 120)
+    await listen(bia, at=later)
+
+
+async def test_what_a_row_says_besides_what_it_shows(listen: Listen, bia: Membership, rui: Membership, talk: Talk):
+    """Who has read it, when it was given to whom it is with, that nobody took it; and whether the pane is another one."""
+    conversation = await elsewhere(talk)
+    client = Client()
+    await elsewhere(client.force_login, bia.user)
+    ear = await listen(rui)
+    shown = await elsewhere(client.get, f"/agent/c/{conversation.pk}")
+    await changed(conversation)
+    first = await ear.hears("row")
+    assert "data-unread" not in first["html"]  # that is for each to know
+    assert (first["inbound"], first["read"]) == (conversation.last_inbound_id, {str(bia.pk): conversation.last_inbound_id})
+    assert f'data-version="{first["pane"]}"' in shown.content.decode()
+    assert first["escalated"] == 0
+    await elsewhere(actions.assign, Seat(bia, bia.business), conversation, rui, None)
+    given = await ear.hears("row")
+    assert given["assignee"] == rui.pk
+    assert first["given"] < given["given"] <= given["now"]
+    assert given["pane"] != first["pane"]
+    await elsewhere(lambda: ownership.tell(conversation.pk, "escalated", "system", minutes=10))
+    told = await ear.hears("row")
+    assert told["escalated"] >= told["given"]
+    assert "nobody took it" in told["html"]
+    label = await elsewhere(lambda: Label.objects.create(business=bia.business, name="VIP"))
+    await elsewhere(lambda: actions.label(Seat(bia, bia.business), conversation, label, on=True))
+    labelled = await ear.hears("row")
+    assert f'data-labels="{label.pk}"' in labelled["html"]
+    assert labelled["pane"] != told["pane"]
+
+
+async def test_what_one_reads_is_read_at_all_ones_desks(listen: Listen, bia: Membership, rui: Membership, talk: Talk):
+    conversation = await elsewhere(talk)
+    client = Client()
+    await elsewhere(client.force_login, bia.user)
+    desks, other = [await listen(bia), await listen(bia)], await listen(rui)
+    await elsewhere(client.get, f"/agent/c/{conversation.pk}")
+    for desk in desks:
+        assert await desk.hears("read") == {"id": conversation.pk, "upto": conversation.last_inbound_id}
+    await changed(conversation)
+    assert (await other.event())[0] == "row"
+
+
+async def test_who_looks_at_the_same_is_told_and_when_they_leave(
+    listen: Listen, bia: Membership, rui: Membership, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
+    conversation, another = [await elsewhere(talk, name) for name in ("Ana", "Edu")]
+    clients = {}
+    for each in (bia, rui):
+        clients[each.pk] = Client()
+        await elsewhere(clients[each.pk].force_login, each.user)
+
+    async def looks(member: Membership, tab: str, at: Conversation | None) -> list[str]:
+        values = {"tab": tab, "conversation": at.pk if at else 0}
+        answer = await elsewhere(clients[member.pk].post, "/agent/look", values)
+        return list(answer.json()["names"])
+
+    hers = await listen(bia, tab="tab-of-bia")
+    assert await looks(bia, "tab-of-bia", conversation) == []
+    assert (await hers.hears("looking"))["names"] == []
+    assert await looks(rui, "tab-of-rui", conversation) == ["Bia"]
+    assert await hers.hears("looking") == {"id": conversation.pk, "names": ["Rui"]}
+    await looks(rui, "tab-of-rui", another)
+    assert (await hers.hears("looking"))["names"] == []
+    await looks(rui, "tab-of-rui", conversation)
+    assert (await hers.hears("looking"))["names"] == ["Rui"]
+    # Nobody moves another's desk, and a desk that was closed without a word is forgotten.
+    assert await looks(bia, "tab-of-rui", another) == []
+    assert await elsewhere(Look.objects.filter(tab="tab-of-rui", conversation=conversation).exists)
+    await elsewhere(lambda: Look.objects.filter(tab="tab-of-rui").update(seen_at=timezone.now() - timedelta(minutes=5)))
+    await elsewhere(presence.still, ["tab-of-bia"])
+    assert (await hers.hears("looking"))["names"] == []
+    assert await elsewhere(Look.objects.count) == 1
+
+
 @pytest.mark.parametrize("reason", ["left", "signed out", "deactivated"])
 async def test_who_may_no_longer_look_is_told_nothing_more(
     listen: Listen, bia: Membership, rui: Membership, monkeypatch: pytest.MonkeyPatch, reason: str
@@ -217,11 +312,10 @@ async def test_who_may_no_longer_look_is_told_nothing_more(
     assert (await listen(bia, cookie=cookie)).answer.status in (401, 403)
 
 
-async def test_silence_is_filled_for_proxies(listen: Listen, bia: Membership, monkeypatch: pytest.MonkeyPatch):
+async def test_silence_is_filled_so_that_the_page_knows_the_line_lives(listen: Listen, bia: Membership, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(stream, "KEEP_ALIVE_S", 0.02)
     tab = await listen(bia)
-    while not (line := await tab.line()).startswith(":"):
-        assert line
+    await tab.hears("still")
 
 
 async def test_many_tabs_share_one_look_up_and_no_connections(
@@ -294,6 +388,10 @@ async def test_a_tab_that_cannot_keep_up_starts_over():
     assert await tab.next() == stream.REFRESH
     tab.tell("new")
     assert await tab.next() == "new"
+    for _ in range(1000):  # a browser that stands still keeps no more than this
+        tab.tell("x" * (stream.MOST_CHARACTERS // 3))
+        assert sum(map(len, tab._events)) <= stream.MOST_CHARACTERS
+    assert stream.REFRESH in [await tab.next() for _ in range(len(tab._events))]
     for number in range(stream.MOST_WAITING + 1):
         tab.tell(str(number))
     tab.end()

@@ -20,6 +20,7 @@ from prosa.business.zones import zone_named
 from prosa.contacts.models import Contact, Fact
 from prosa.conversations import merging, thread
 from prosa.conversations.models import Conversation
+from prosa.desk import presence, stream
 from prosa.desk.access import Seat, desk
 
 MOST_PREVIOUS = 5
@@ -75,9 +76,8 @@ def pane(seat: Seat, conversation: Conversation) -> dict[str, Any]:
         "happened": [(each.created_at, told[each.pk]) for each in events],
         "labels": seat.business.labels.all(),
         "own_labels": set(conversation.labels.values_list("pk", flat=True)),
-        "members": [
-            each for each in seat.business.members.filter(left_at=None).select_related("user") if each.may(Role.AGENT)
-        ],
+        "colleagues": presence.colleagues(seat.business),
+        "version": stream.version(conversation),
         "teams": seat.business.teams.all(),
         "merges": merging.merges(contact),
     }

@@ -82,6 +82,22 @@ class Place(models.Model):
         return f"{self.member_id} in {self.conversation_id}"
 
 
+class Look(models.Model):
+    """An open desk (``tab``, as its page names itself) with a conversation before it. See ``presence``."""
+
+    tab = models.CharField(max_length=36, primary_key=True)
+    member = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="+")
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("look")
+        verbose_name_plural = _("looks")
+
+    def __str__(self) -> str:
+        return f"{self.member_id} at {self.conversation_id}"
+
+
 class Scheduled(models.Model):
     """A message a person wrote to be sent later. ``status``: waiting, sent, cancelled, failed (``error`` says why)."""
 

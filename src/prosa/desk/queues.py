@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +47,8 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A conversation as the list shows it. ``cursor`` asks for the page after it."""
+    """A conversation as the list shows it to one member, who has not read what is ``unread``. ``cursor`` asks for the page
+    after it."""
 
     id: int
     state: str
@@ -70,6 +71,12 @@ class Row:
     unread: bool
     waiting: int
     labels: list[tuple[str, str]]
+    inbox_id: int = 0
+    label_ids: tuple[int, ...] = ()
+    inbound: int = 0
+    """The customer's newest message."""
+    escalated: bool = False
+    """Did nobody take it, so that administrators were told?"""
     found: str = ""
     """The line a search found, as HTML."""
 
@@ -142,8 +149,8 @@ def page(seat: Seat, queue: str, filters: Filters | None = None, cursor: str = "
 
 
 def rows_of(business: Business, ids: list[int]) -> list[Row]:
-    """These conversations of the business as anybody's list shows them: ``unread`` when the customer wrote last."""
-    return _rows(
+    """These conversations of the business as everybody's lists show them: who has read what is not said, none is ``unread``."""
+    rows = _rows(
         business,
         0,
         {
@@ -160,6 +167,7 @@ def rows_of(business: Business, ids: list[int]) -> list[Row]:
             "most": len(ids),
         },
     )
+    return [replace(row, unread=False) for row in rows]
 
 
 def _rows(business: Business, member_id: int, parameters: dict[str, Any]) -> list[Row]:
@@ -174,7 +182,7 @@ def _rows(business: Business, member_id: int, parameters: dict[str, Any]) -> lis
 
 def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:
     (pk, state, state_at, at, epoch, snoozed, until, name, address, inbox, channel, assignee, team, author, kind, text, said_at, status,
-     unread, waiting, labels) = columns  # fmt: skip
+     unread, waiting, labels, inbox_id, inbound, escalated) = columns  # fmt: skip
     return Row(
         id=pk,
         state=state,
@@ -197,6 +205,10 @@ def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:
         unread=unread,
         waiting=waiting,
         labels=[(each[0], each[1]) for each in labels or ()],
+        inbox_id=inbox_id,
+        label_ids=tuple(int(each[2]) for each in labels or ()),
+        inbound=inbound or 0,
+        escalated=escalated,
     )
 
 

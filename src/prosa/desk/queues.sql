@@ -33,8 +33,12 @@ SELECT c.id, c.state, c.state_at, page.at, c.epoch, c.snoozed_until > now() AND 
        ct.name, (SELECT CASE WHEN i.key LIKE 'phone:%%' THEN '+' || split_part(i.key, ':', 2) ELSE coalesce(nullif(i.address, ''), split_part(i.key, ':', 2)) END FROM prosa_contacts_identity i WHERE i.contact_id = c.contact_id ORDER BY i.id LIMIT 1),
        ib.name, ib.kind, c.assignee_id, c.team_id, m.author, m.kind, left(m.text, 160), m.created_at, m.status,
        coalesce(c.last_inbound_id > coalesce(p.read_id, 0), false), c.unread,
-       (SELECT array_agg(ARRAY[l.name, l.colour] ORDER BY l.name) FROM prosa_conversations_conversation_labels cl
-        JOIN prosa_conversations_label l ON l.id = cl.label_id WHERE cl.conversation_id = c.id)
+       (SELECT array_agg(ARRAY[l.name, l.colour, l.id::text] ORDER BY l.name) FROM prosa_conversations_conversation_labels cl
+        JOIN prosa_conversations_label l ON l.id = cl.label_id WHERE cl.conversation_id = c.id),
+       c.inbox_id, c.last_inbound_id,
+       c.state = 'awaiting_agent' AND EXISTS (
+           SELECT FROM prosa_conversations_event e
+           WHERE e.conversation_id = c.id AND e.kind = 'escalated' AND e.created_at >= c.state_at)
 FROM page
 JOIN prosa_conversations_conversation c ON c.id = page.id
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id

@@ -3,8 +3,15 @@
 In each process one board hears of changes, looks them all up at once a few times a second, draws every row once per
 language, and hands it to the tabs of that business. A tab that cannot keep up, or was away, is told to look again.
 
-Events: ``row`` (JSON ``{"id", "state", "assignee", "team", "snoozed", "at", "state_at", "epoch", "last", "typing": [member…],
-"html"}``), ``refresh`` (something may have been missed) and, every 15 s, a comment that keeps proxies awake.
+Events, with JSON:
+
+- ``row``: a conversation changed. ``{"id", "state", "assignee", "team", "snoozed", "at", "state_at", "epoch", "last", "typing":
+  [member…], "inbound": the customer's newest message, "read": {member: message}, "given", "escalated", "now": moments in
+  milliseconds, "pane": a mark that changes with the pane about the customer, "html"}``
+- ``read``: the tab's own person has read a conversation, here or elsewhere. ``{"id", "upto": message}``
+- ``looking``: who else has the conversation of this tab before them. ``{"id", "names"}``
+- ``refresh``: something may have been missed; ``ready`` instead of the first one when nothing was
+- ``still``: every 15 s, so that the page and proxies know the connection lives
 """
 
 from __future__ import annotations
@@ -12,8 +19,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,7 +36,8 @@ from prosa import realtime, sql
 from prosa.business.models import Business
 from prosa.business.people import Membership
 from prosa.business.users import active
-from prosa.desk import assignment, queues
+from prosa.conversations.models import Conversation
+from prosa.desk import assignment, presence, queues
 
 log = logging.getLogger(__name__)
 queries = sql.load(__file__, "stream.sql")
@@ -42,46 +51,55 @@ PAUSE_S = 2.0
 """After an error, before the board tries again."""
 MOST_WAITING = 64
 """Events a slow tab may have outstanding before it is told to start over."""
+MOST_CHARACTERS = 1_000_000
+"""As many of them may wait for it, however few the events."""
 MOST_AT_ONCE = 400
+SLACK_S = 5.0
+"""How much before a page was drawn the last change must have been: clocks differ, and drawing takes a moment."""
 
 IN_DATABASE = ("django.contrib.sessions.backends.db", "django.contrib.sessions.backends.cached_db")
 """Session engines whose sessions can be looked for."""
 REFRESH = "event: refresh\ndata: {}\n\n"
+READY = "event: ready\ndata: {}\n\n"
+STILL = "event: still\ndata: {}\n\n"
 
 _boards: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Board] = weakref.WeakKeyDictionary()
 
 
 class Tab:
-    """One open desk. ``session`` is the key of the session it was opened in."""
+    """One open desk. ``session`` is the key of the session it was opened in, ``key`` the name its page gave itself."""
 
-    def __init__(self, business_id: int, member_id: int, language: str, session: str = "") -> None:
-        self.business_id, self.member_id, self.language, self.session = business_id, member_id, language, session
-        self._events: asyncio.Queue[str | None] = asyncio.Queue(MOST_WAITING)
-        self._behind = self._over = False
+    def __init__(self, business_id: int, member_id: int, language: str, session: str = "", key: str = "") -> None:
+        self.business_id, self.member_id, self.language = business_id, member_id, language
+        self.session, self.key = session, key
+        self._events: deque[str] = deque()
+        self._waiting = 0  # characters
+        self._wake = asyncio.Event()
+        self._over = False
 
     def tell(self, event: str) -> None:
-        """Hand over one event, or note that the tab must look again."""
-        try:
-            self._events.put_nowait(event)
-        except asyncio.QueueFull:
-            self._behind = True
+        """Hand over one event. What nobody fetches in time is forgotten when it is too much: the tab must look again."""
+        if len(self._events) >= MOST_WAITING or (self._events and self._waiting + len(event) > MOST_CHARACTERS):
+            self._events.clear()
+            self._waiting, event = 0, REFRESH
+        self._events.append(event)
+        self._waiting += len(event)
+        self._wake.set()
 
     def end(self) -> None:
         """Its person may no longer look."""
         self._over = True
-        if not self._events.full():
-            self._events.put_nowait(None)
+        self._wake.set()
 
     async def next(self) -> str | None:
-        """The next event, None at the end. When some were missed, ``refresh`` instead of what is left."""
-        event = await self._events.get()
+        """The next event, None at the end."""
+        while not self._events and not self._over:
+            self._wake.clear()
+            await self._wake.wait()
         if self._over:
             return None
-        if self._behind:
-            self._behind = False
-            while not self._events.empty():
-                self._events.get_nowait()
-            return REFRESH
+        event = self._events.popleft()
+        self._waiting -= len(event)
         return event
 
 
@@ -92,6 +110,7 @@ class Board:
         self._tabs: dict[int, set[Tab]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._told_at = 0.0
+        self._heard_at: float | None = None  # of the clock, when something last changed or the hearing began
 
     def open(self, tab: Tab) -> None:
         """A tab joins; the first one starts the work."""
@@ -115,8 +134,10 @@ class Board:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._always(self._tell_changes, with_database))
+                group.create_task(self._always(self._tell_places, with_database))
                 group.create_task(self._always(self._look_who_is_here, with_database))
         finally:
+            self._heard_at = None
             with_database.submit(_hang_up)
             with_database.shutdown(wait=False)
 
@@ -131,11 +152,13 @@ class Board:
     async def _tell_changes(self, thread: ThreadPoolExecutor) -> None:
         loop = asyncio.get_running_loop()
         async with realtime.follow("conversation") as news:
+            self._heard_at = time.time()
             if self._told_at:
                 self._all(REFRESH)  # back after an error
             while True:
                 self._told_at = loop.time()
                 numbers = await self._gathered(news)
+                self._heard_at = time.time()
                 if numbers is None or len(numbers) > MOST_AT_ONCE:
                     self._all(REFRESH)
                     continue
@@ -147,6 +170,24 @@ class Board:
                     for tab in self._tabs.get(business_id, ()):
                         if tab.language == language:
                             tab.tell(events)
+
+    async def _tell_places(self, thread: ThreadPoolExecutor) -> None:
+        """Who read what, to their own tabs; who looks at what, to those who look at it too."""
+        loop = asyncio.get_running_loop()
+        async with realtime.follow("place") as news:
+            while True:
+                numbers = await news.numbers()
+                if numbers is None or len(numbers) > MOST_AT_ONCE:
+                    continue  # after a lost connection the tabs look again, and say where they are
+                tabs = self._every()
+                told = await loop.run_in_executor(thread, _placed, numbers, tabs)
+                for tab, event in told:
+                    tab.tell(event)
+                await asyncio.sleep(TICK_S)
+
+    def quiet_since(self, at: float) -> bool:
+        """Is it certain that nothing changed since this moment (of the clock), so that a page drawn then is still true?"""
+        return self._heard_at is not None and self._heard_at < at - SLACK_S
 
     async def _gathered(self, news: realtime.Following) -> set[int] | None:
         """The conversations that changed, those of a while together when there are many; None when nobody knows which."""
@@ -200,22 +241,39 @@ def _drawn(numbers: Iterable[int], wanted: set[tuple[int, str]]) -> dict[tuple[i
                 {"ids": list(numbers), "businesses": list({business for business, _ in wanted})},
             )
             found = hand.fetchall()
-        by_business: dict[int, dict[int, tuple[int, list[Any]]]] = defaultdict(dict)
-        for business_id, conversation_id, last, typing in found:
-            by_business[business_id][conversation_id] = (last, typing or [])
+        by_business: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
+        for business_id, conversation_id, last, typing, read, given, escalated, pane in found:
+            by_business[business_id][conversation_id] = {
+                "last": last,
+                "typing": typing or [],
+                "read": dict(read or ()),
+                "given": given,
+                "escalated": escalated,
+                "pane": pane,
+            }
         drawn: dict[tuple[int, str], str] = {}
         for business_id, changed in by_business.items():
             rows = queues.rows_of(Business(pk=business_id), list(changed))
             for language in {language for business, language in wanted if business == business_id}:
                 with translation.override(language):
-                    drawn[business_id, language] = "".join(_event(row, *changed[row.id]) for row in rows)
+                    drawn[business_id, language] = "".join(_event(row, changed[row.id]) for row in rows)
     except Exception:
         connection.close()  # it may be the connection that is broken, and nobody else closes it
         raise
     return drawn
 
 
-def _event(row: queues.Row, last: int, typing: list[Any]) -> str:
+def version(conversation: Conversation) -> str:
+    """The mark of what the pane about the customer shows now; another one when that changes."""
+    with connection.cursor() as hand:
+        hand.execute(
+            queries.changed.decode(), {"ids": [conversation.pk], "businesses": [conversation.business_id]}
+        )
+        found = hand.fetchone()
+    return str(found[-1]) if found else ""
+
+
+def _event(row: queues.Row, more: dict[str, Any]) -> str:
     data = {
         "id": row.id,
         "state": row.state,
@@ -225,30 +283,58 @@ def _event(row: queues.Row, last: int, typing: list[Any]) -> str:
         "at": row.at.isoformat(),
         "state_at": row.state_at.isoformat(),
         "epoch": row.epoch,
-        "last": last,
-        "typing": typing,
+        "inbound": row.inbound,
+        "now": int(timezone.now().timestamp() * 1000),
+        **more,
         "html": render_to_string("desk/row.html", {"row": row}),
     }
     return f"event: row\ndata: {json.dumps(data)}\n\n"
 
 
-async def events(member: Membership, language: str, session: str = "") -> AsyncIterator[str]:
-    """The stream of one tab, until it goes away or its person may no longer look."""
-    tab = Tab(member.business_id, member.pk, language, session)
+async def events(
+    member: Membership, language: str, session: str = "", key: str = "", drawn_at: float = 0.0
+) -> AsyncIterator[str]:
+    """The stream of one tab, until it goes away or its person may no longer look.
+
+    ``key``: the name its page gave itself; ``drawn_at``: when the page was drawn (seconds of our clock), 0 when it has been
+    without a stream since then.
+    """
+    tab = Tab(member.business_id, member.pk, language, session, key)
     here = board()
+    quiet = bool(drawn_at) and here.quiet_since(drawn_at)
     here.open(tab)
     try:
-        yield "retry: 2000\n\n" + REFRESH
+        yield READY if quiet else REFRESH
         while True:
             try:
                 event = await asyncio.wait_for(tab.next(), KEEP_ALIVE_S)
             except TimeoutError:
-                event = ": still here\n\n"
+                event = STILL
             if event is None:
                 return
             yield event
     finally:
         here.close(tab)
+
+
+def _placed(numbers: Iterable[int], tabs: list[Tab]) -> list[tuple[Tab, str]]:
+    """What these tabs are told of the places their people, and others, have in these conversations."""
+    try:
+        told: list[tuple[Tab, str]] = []
+        read = presence.read_up_to(numbers, {tab.member_id for tab in tabs})
+        for member_id, conversation_id, upto in read:
+            event = f"event: read\ndata: {json.dumps({'id': conversation_id, 'upto': upto})}\n\n"
+            told += [(tab, event) for tab in tabs if tab.member_id == member_id]
+        keys = {tab.key: tab for tab in tabs if tab.key}
+        for conversation_id, lookers in presence.lookers(numbers).items():
+            for key in {each.tab for each in lookers} & keys.keys():
+                names = presence.others(lookers, keys[key].member_id)
+                event = f"event: looking\ndata: {json.dumps({'id': conversation_id, 'names': names})}\n\n"
+                told.append((keys[key], event))
+    except Exception:
+        connection.close()
+        raise
+    return told
 
 
 def seen(members: Iterable[int]) -> set[int]:
@@ -265,6 +351,7 @@ def _present(tabs: list[Tab]) -> set[Tab]:
     """Those whose people still work here and have not signed out."""
     try:
         members = seen(tab.member_id for tab in tabs)
+        presence.still(tab.key for tab in tabs if tab.key and tab.member_id in members)
         keys = {tab.session for tab in tabs if tab.session}
         if settings.SESSION_ENGINE in IN_DATABASE:
             keys = set(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
+from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
 from django.http import (
     Http404,
@@ -27,6 +29,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from prosa import realtime
 from prosa.business.people import Role
 from prosa.business.users import name_of
 from prosa.business.zones import zone_named
@@ -35,7 +38,7 @@ from prosa.conversations import replying
 from prosa.conversations.media import copies, downloads
 from prosa.conversations.models import Attachment, Conversation, State
 from prosa.conversations.pages.copilot import handover, ways
-from prosa.desk import about, assist, bubbles, canned, queues, schedule, search
+from prosa.desk import about, assist, bubbles, canned, presence, queues, schedule, search
 from prosa.desk import stream as streaming
 from prosa.desk.access import CHOSEN, Seat, desk, seat_of, seats
 from prosa.desk.models import Place
@@ -154,7 +157,14 @@ async def stream(request: HttpRequest) -> HttpResponseBase:
     comes = await _comes(request)
     if isinstance(comes, int):
         return HttpResponse(status=comes)
-    events = streaming.events(comes.member, translation.get_language() or "en", request.session.session_key or "")
+    key, drawn_at = request.GET.get("tab", ""), request.GET.get("at", "")
+    events = streaming.events(
+        comes.member,
+        translation.get_language() or "en",
+        request.session.session_key or "",
+        key if presence.KEY.fullmatch(key) else "",
+        float(drawn_at[:18]) if drawn_at.isdecimal() else 0.0,
+    )
     response = StreamingHttpResponse(events, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
@@ -234,9 +244,11 @@ def _zone(seat: Seat) -> dict[str, ZoneInfo]:
 
 def _shell(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
     return (
-        _zone(seat)
+        {"drawn_at": int(time.time())}
+        | _zone(seat)
         | _listed(request, seat, queue)
         | {
+            "live": isinstance(request, ASGIRequest),
             "seat": seat,
             "seats": seats(request.user),
             "queue": queue,
@@ -297,4 +309,5 @@ def _read(seat: Seat, found: Conversation) -> Place:
     place, _made = Place.objects.get_or_create(conversation=found, member=seat.member)
     if place.read_id < found.last_inbound_id:
         Place.objects.filter(pk=place.pk).update(read_id=found.last_inbound_id)
+        realtime.publish("place", found.pk)  # this person's other desks know it is read
     return place

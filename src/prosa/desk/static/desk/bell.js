@@ -42,24 +42,45 @@ function show(title, text, id) {
   }
 }
 
-// A row of the stream: `row` as it stands now (it may not be in this list), `before` as it stood.
-export function ring(event, row, before) {
-  const waits = event.state === "awaiting_agent" && before?.state !== "awaiting_agent";
-  const mine = String(event.assignee ?? "") === member && event.state === "agent_active";
-  const at = new Date(waits ? event.state_at : event.at).getTime();
-  if (!(waits || mine) || Date.now() - at > RECENT_MS) return;
-  const key = `${waits ? "w" : "m"}${event.id}`;
-  if (told.get(key) === at) return;
-  const first = !told.has(key) && !waits && before && before.at === event.at;
-  told.set(key, at);
-  if (first) return; // only its state changed, nobody wrote
-  const looking = document.visibilityState === "visible" && document.hasFocus() && location.pathname === `${document.body.dataset.mount}c/${event.id}`;
+// Whose are the calls: who waits for me, for a team of mine, or for nobody in particular.
+const myTeams = new Set((body.dataset.teams || "").split(" ").filter(Boolean));
+const forMe = ({ assignee, team }) => (assignee ? String(assignee) === member : !team || myTeams.has(String(team)));
+const leads = ["owner", "admin"].includes(body.dataset.role);
+const AGAIN_MS = 15000; // a call the rota passes on at once is one call
+const MOST_KNOWN = 5000;
+const known = new Map(); // the customer's newest message in a conversation, as last told
+
+// Why this row of the stream is worth a sound, and what makes this time another than the last; or nothing.
+function reason(event, before) {
+  const was = known.get(event.id) ?? (before ? Number(before.inbound) : undefined);
+  if (known.size >= MOST_KNOWN) known.delete(known.keys().next().value);
+  known.set(event.id, event.inbound);
+  const fresh = (moment) => event.now - moment < RECENT_MS; // by the server's clock
+  if (event.state === "awaiting_agent") {
+    if (leads && event.escalated && fresh(event.escalated)) return ["forgotten", event.escalated];
+    return forMe(event) && fresh(event.given) ? ["waits", event.given] : null;
+  }
+  if (event.state !== "agent_active" || String(event.assignee ?? "") !== member) return null;
+  const wrote = was === undefined ? fresh(new Date(event.at).getTime()) : event.inbound > was;
+  return wrote ? ["wrote", event.inbound] : null;
+}
+
+// A row of the stream; `before` is the data of the row it takes the place of in this list, if it has one.
+export function ring(event, before) {
+  const found = reason(event, before);
+  if (!found) return;
+  const [why, mark] = found, key = `${why}${event.id}`, last = told.get(key);
+  if (last?.mark === mark || (why === "waits" && last && event.now - last.at < AGAIN_MS)) return;
+  if (told.size >= MOST_KNOWN) told.delete(told.keys().next().value);
+  told.set(key, { mark, at: event.now });
+  const looking = document.visibilityState === "visible" && document.hasFocus() && location.pathname === `${body.dataset.mount}c/${event.id}`;
   if (looking) return;
+  document.dispatchEvent(new CustomEvent("prosa:ring", { detail: { id: event.id, why } }));
   if (on("sounds")) chime();
   if (on("notices") && !(document.visibilityState === "visible" && document.hasFocus())) {
     const holder = document.createElement("template");
     holder.innerHTML = event.html;
-    show(words(holder.content, "strong"), waits ? $("bell").dataset.waits : words(holder.content, ".said"), event.id);
+    show(words(holder.content, "strong"), why === "wrote" ? words(holder.content, ".said") : $("bell").dataset[why], event.id);
   }
 }
 

@@ -3,6 +3,8 @@
 import { focusComposer } from "./composer.js";
 import { ring } from "./bell.js";
 import { ended } from "./ended.js";
+import { attend, look, looking, tab } from "./looking.js";
+import { listen } from "./stream.js";
 import { catchUp, closeContact, leave, move, openContact, refreshContact, settle, talk } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
@@ -42,9 +44,13 @@ const searching = () => Boolean(new URLSearchParams(listed).get("q"));
 let listed = location.search; // what the list shows, also while the address is a conversation's
 
 function belongs(row, was) {
-  // What a search found, or filters let through, only the server knows: rows change where they stand, nothing comes or goes.
-  if (searching() || (body.dataset.narrowed && !was)) return was;
-  const { state, assignee, team, snoozed } = row.dataset;
+  // What a search found only the server knows: rows change where they stand, nothing comes or goes.
+  if (searching()) return was;
+  const { state, assignee, team, snoozed, inbox, labels } = row.dataset;
+  const wanted = new URLSearchParams(listed);
+  for (const [name, has] of [["inbox", [inbox]], ["assignee", [assignee]], ["team", [team]], ["label", labels.split(" ")]]) {
+    if (/^\d+$/.test(wanted.get(name) ?? "") && !has.includes(wanted.get(name))) return false;
+  }
   const withPeople = state === "awaiting_agent" || state === "agent_active";
   switch (queue) {
     case "waiting": return state === "awaiting_agent";
@@ -70,17 +76,28 @@ function place(row) {
   else rows.append(row);
 }
 
+const read = new Map(); // up to which message I have read a conversation, here or at another desk of mine
+let late = null; // what came while the list was asked for anew
+
+function readUpTo({ id, upto }) {
+  read.set(id, Math.max(upto, read.get(id) ?? 0));
+  const row = $(`row-${id}`);
+  if (row && Number(row.dataset.inbound) <= upto) delete row.dataset.unread;
+}
+
 function put(event) {
+  late?.push(event);
   const old = $(`row-${event.id}`);
   const holder = document.createElement("template");
   holder.innerHTML = event.html;
   const row = holder.content.firstElementChild;
   const open = talk.id === event.id;
-  if (open || (old && !("unread" in old.dataset) && !("unread" in row.dataset))) delete row.dataset.unread;
+  if (!open && event.inbound > Math.max(event.read[member] ?? 0, read.get(event.id) ?? 0)) row.dataset.unread = "";
   if (open) row.querySelector("a").setAttribute("aria-current", "true");
   const focused = old?.contains(document.activeElement);
   if (!belongs(row, Boolean(old))) {
     old?.remove();
+    if (!rows.querySelector(".row, .more, .empty")) rows.append($("empty").content.cloneNode(true));
     return;
   }
   rows.querySelector(".empty")?.remove();
@@ -122,14 +139,16 @@ function countSoon() {
 }
 
 async function reload() {
-  const asked = listed;
+  const asked = listed, missed = (late = []);
   const answer = await fetch(`${body.dataset.list}${asked || `?queue=${queue}`}`, { headers: { "HX-Request": "true" } }).catch(() => null);
-  if (!answer) return;
-  if (answer.status === 401) return ended();
-  if (!answer.ok || asked !== listed) return;
+  const text = answer?.ok ? await answer.text() : "";
+  if (late === missed) late = null;
+  if (answer?.status === 401) return ended();
+  if (!answer?.ok || asked !== listed) return;
   const scroll = rows.scrollTop;
-  rows.innerHTML = await answer.text();
+  rows.innerHTML = text;
   window.htmx?.process(rows);
+  for (const event of missed) put(event);
   rows.scrollTop = scroll;
   tell(rows);
   mark();
@@ -137,47 +156,30 @@ async function reload() {
 
 // ── the stream ──
 
-const lost = $("lost");
-let first = true;
-function listen() {
-  const stream = new EventSource(body.dataset.stream);
-  stream.addEventListener("open", () => { lost.hidden = true; });
-  stream.addEventListener("row", (message) => {
-    const event = JSON.parse(message.data);
-    const before = $(`row-${event.id}`)?.dataset;
-    put(event);
-    if (before?.state !== event.state) countSoon();
-    ring(event, $(`row-${event.id}`), before);
-    if (event.id === talk.id) {
-      catchUp(event);
-      refreshContact(event);
-    }
-  });
-  stream.addEventListener("refresh", () => {
-    if (!first) {
-      reload();
-      catchUp();
-    }
-    first = false;
-    count();
-  });
-  stream.addEventListener("error", () => {
-    lost.hidden = false;
-    if (stream.readyState === EventSource.CLOSED) {
-      setTimeout(listen, 3000);
-      count(); // says whether it is the session that ended
-    }
-  });
+const missed = () => Promise.all([reload(), catchUp(), count(), look(true)]);
+const POLL_MS = 15000;
+if (body.dataset.stream) {
+  listen((first) => `${body.dataset.stream}?tab=${tab}${first ? `&at=${body.dataset.at}` : ""}`, {
+    row(event) {
+      const before = $(`row-${event.id}`)?.dataset;
+      put(event);
+      if (before?.state !== event.state) countSoon();
+      ring(event, before);
+      if (event.id === talk.id) {
+        catchUp(event);
+        refreshContact(event);
+      }
+    },
+    read: readUpTo,
+    looking,
+    ready: count,
+    refresh: missed,
+  }, count); // asking for the numbers says whether it is the session that ended
+} else {
+  // A server that holds no streams: the page asks now and then.
+  count();
+  setInterval(missed, POLL_MS);
 }
-listen();
-
-// A laptop that slept finds a connection that is dead without having said so.
-let awake = Date.now();
-setInterval(() => {
-  if (Date.now() - awake > 45000) { reload(); catchUp(); count(); }
-  awake = Date.now();
-}, 10000);
-addEventListener("online", () => { reload(); catchUp(); });
 
 // ── going from one to the next ──
 
@@ -188,6 +190,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   body.classList.add("talking");
   settle();
   mark();
+  look();
 });
 document.addEventListener("htmx:beforeOnLoad", (event) => { if (event.detail.xhr.status === 401) { event.preventDefault(); ended(); } });
 // The queue, its filters and the search stay in the address when a conversation is opened.
@@ -269,3 +272,5 @@ $("theme").addEventListener("click", () => {
 tell();
 settle();
 mark();
+attend(() => talk.id);
+look();

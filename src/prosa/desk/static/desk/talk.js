@@ -48,8 +48,6 @@ export function settle() {
   new ResizeObserver(follow).observe(bubbles()); // and the field below grows while one writes
   bubbles().addEventListener("htmx:beforeSwap", hold);
   $("show-contact").addEventListener("click", openContact);
-  const row = $(`row-${talk.id}`)?.dataset;
-  shown = row ? [talk.id, row.state, row.assignee, row.team, Boolean(row.snoozed)].join() : "";
   attend();
 }
 
@@ -174,15 +172,25 @@ function speak(item) {
   $("aloud").textContent = `${document.querySelector(".thread h2").textContent}: ${said}`.slice(0, 300);
 }
 
-// The customer's pane follows what others do, unless somebody is just using it.
-let shown = "";
-export async function refreshContact(event) {
-  const now = [event.id, event.state, event.assignee, event.team, event.snoozed].join();
-  const changed = shown !== "" && shown !== now;
-  shown = now;
-  const pane = $("contact");
-  if (changed && pane && !pane.contains(document.activeElement)) await redraw();
+// The customer's pane follows what others do; what somebody writes or chooses in it stays until they have done so.
+let behind = false;
+const FIELDS = "input:not([type=hidden]), textarea, select";
+function used(pane) {
+  const focus = pane.contains(document.activeElement) && document.activeElement;
+  if (focus && (!focus.id || focus.matches(FIELDS))) return true;
+  return [...pane.querySelectorAll("input:not([type=hidden]), textarea")].some((field) => field.value !== field.defaultValue && field.checkVisibility());
 }
+export async function refreshContact(event) {
+  const pane = $("contact");
+  behind = Boolean(pane) && event.id === talk.id && pane.dataset.version !== event.pane;
+  if (!behind || used(pane)) return;
+  behind = false;
+  await redraw(pane.contains(document.activeElement) ? document.activeElement.id : "");
+}
+document.addEventListener("focusout", (event) => {
+  if (!behind || !event.target.closest?.("#contact")) return;
+  setTimeout(() => { const pane = $("contact"); if (behind && pane && !used(pane)) { behind = false; redraw(); } });
+});
 
 // The pane anew; `focus` is the id of what had the focus in it.
 async function redraw(focus = "") {
@@ -193,6 +201,7 @@ async function redraw(focus = "") {
   holder.innerHTML = await answer.text();
   const fresh = holder.content.firstElementChild;
   if (pane.classList.contains("shown")) fresh.classList.add("shown");
+  for (const kept of pane.querySelectorAll("details[open][class]")) for (const same of fresh.querySelectorAll(`details.${kept.classList[0]}`)) same.open = true;
   $("contact").replaceWith(fresh);
   window.htmx?.process(fresh);
   tell(fresh);
