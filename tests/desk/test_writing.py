@@ -318,9 +318,9 @@ def test_what_cannot_wait_is_told(values: dict[str, str], bia: Membership, at_de
     assert not Scheduled.objects.exists()
 
 
-def test_what_is_due_leaves_once_and_takes_the_conversation(bia: Membership, talk: Talk):
-    conversation = talk(state=State.BOT)
-    row = due(conversation, bia)
+def test_what_is_due_leaves_once(bia: Membership, talk: Talk):
+    # What it leaves alone is in test_schedule.py.
+    row = due(talk(state=State.BOT), bia)
     schedule.send_due()
     schedule.send_due()
     # a worker that was killed after sending and before writing it down
@@ -329,17 +329,6 @@ def test_what_is_due_leaves_once_and_takes_the_conversation(bia: Membership, tal
     assert out() == [("text", "Olá!")]
     row.refresh_from_db()
     assert row.status == "sent"
-    assert of(conversation).state == State.AGENT_ACTIVE
-    assert conversation.assignee == bia
-
-
-def test_it_does_not_take_a_colleagues_conversation(bia: Membership, rui: Membership, talk: Talk, at_desk: Desk):
-    conversation = talk()
-    assert post(at_desk(rui), "reply", conversation, text="Eu cuido").status_code == 204
-    due(conversation, bia)
-    schedule.send_due()
-    assert out()[-1] == ("text", "Olá!")
-    assert of(conversation).assignee == rui
 
 
 def test_what_cannot_leave_says_why_where_it_stood(bia: Membership, rui: Membership, at_desk: Desk, talk: Talk):

@@ -5,26 +5,34 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.utils import IntegrityError
+from django.utils import timezone
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from tests.walks.house import Gate, House, elsewhere, says
 from tests.walks.payloads import echo, said
 
+from prosa import conf, postgres
 from prosa.business.models import Business
 from prosa.business.people import Membership, Team
 from prosa.channels.models import Inbox
 from prosa.contacts.models import Contact, Identity
-from prosa.contracts import Handoff, Turn
-from prosa.conversations import ownership
+from prosa.contracts import Handoff, InboundMessage, InboxConfig, Turn
+from prosa.contracts import Identity as ContactIdentity
+from prosa.conversations import inbound, ownership, replying
+from prosa.conversations.lanes import Dispatch, Lane
 from prosa.conversations.models import Conversation, State
-from prosa.conversations.ownership import NOBODY, Wish
-from prosa.conversations.states import FREES, TABLE, Move
+from prosa.conversations.ownership import NOBODY, Overtaken, Unread, Wish
+from prosa.conversations.states import FREES, SETTLES, TABLE, Move
+from prosa.desk import clocks, schedule
+from prosa.desk.models import Scheduled
 from prosa.errors import NotAllowed
+from prosa.postgres.connections import connect
 
 
 async def _thinking(house: House) -> Gate:
@@ -210,15 +218,46 @@ async def test_resolved_is_reopened_by_the_next_message_and_anew_after_a_day(hou
     assert house.one("select count(*) from prosa_conversations_conversation") == 2
 
 
+@pytest.mark.parametrize("move", [ownership.give_back, ownership.resolve])
+async def test_what_arrives_while_a_move_waits_for_its_turn_is_part_of_it(move: Any, house: House):
+    """Given back, it is answered; resolved, nothing is left that asks."""
+    await house.work()
+    await house.post(said("oi", "1"))
+    await house.until(lambda: house.carrier.sent)
+    await house.quiet()
+    number = house.conversation()
+    await elsewhere(ownership.take, number, "user:1")
+    with psycopg.connect(house.dsn) as door:  # as the door's statement does, a moment before it commits
+        door.execute("select from prosa_conversations_conversation where id = %s for no key update", [number])
+        door.execute(
+            "with m as (insert into prosa_conversations_message"
+            " (conversation_id, business_id, inbox_id, direction, author, kind, text, pending)"
+            " select id, business_id, inbox_id, 'in', 'customer', 'text', 'mais uma coisa', true"
+            " from prosa_conversations_conversation where id = %s returning id)"
+            " update prosa_conversations_conversation c set unread = 1, last_inbound_id = m.id from m where c.id = %s",
+            [number, number],
+        )
+        moving = asyncio.create_task(elsewhere(move, number, "user:1"))
+        await house.until(lambda: house.one("select count(*) from pg_locks where not granted"))
+        door.commit()
+    await moving
+    if move is ownership.give_back:
+        await house.until(lambda: house.carrier.texts() == ["eco: oi", "eco: mais uma coisa"])
+    await house.quiet()
+    assert house.pending() == 0
+
+
 # ── the table ──
 
 WHO = st.sampled_from([None, 0, 1, 2])
 """For a move: leave it, take it away, or one of two."""
+PHONE = "5511900000001"
 
 
 class Ownership(RuleBasedStateMachine):
-    """Any order of moves follows the table; each is one line on the timeline, and the epoch grows whenever the bot's part
-    changes. What is the bot's is nobody else's: no assignee, no team, no snooze."""
+    """Any order of moves, messages, replies, sends for later and clocks follows the table; each move is one line on the timeline,
+    and the epoch grows whenever the bot's part changes. What is the bot's is nobody else's: no assignee, no team, no snooze. What
+    the customer asked goes on asking until somebody answers or ends it, and with the bot it always has a turn coming."""
 
     @initialize()
     def begin(self) -> None:
@@ -226,18 +265,28 @@ class Ownership(RuleBasedStateMachine):
         Contact.objects.all().delete()
         inbox = Inbox.objects.get(slug="loja")
         contact = Contact.objects.create(business=inbox.business, name="Ana")
-        Identity.objects.create(business=inbox.business, contact=contact, key="phone:5511900000001")
+        Identity.objects.create(business=inbox.business, contact=contact, key=f"phone:{PHONE}")
+        self.inbox = inbox.config()
         self.people = {0: None} | {number: _member(inbox.business, number).pk for number in (1, 2)}
         self.teams = {0: None} | {number: _team(inbox.business, number).pk for number in (1, 2)}
-        self.conversation = Conversation.objects.create(business=inbox.business, inbox=inbox, contact=contact)
+        self.conversation = Conversation.objects.create(
+            business=inbox.business, inbox=inbox, contact=contact, last_inbound_at=timezone.now()
+        )
         self.conversation.refresh_from_db()
         self.state, self.epoch = State.BOT, self.conversation.epoch
         self.assignee: int | None = None
         self.team: int | None = None
-        self.asleep, self.lines = False, 0
+        self.asleep = self.roused = False
+        self.lines = self.asking = self.unread = self.said = 0
 
-    @rule(move=st.sampled_from(sorted(Move)), who=WHO, team=WHO, snooze=st.booleans(), quiet=st.booleans())
-    def go(self, move: Move, who: int | None, team: int | None, snooze: bool, quiet: bool) -> None:
+    @rule(
+        move=st.sampled_from(sorted(Move)), who=WHO, team=WHO, snooze=st.booleans(), quiet=st.booleans(),
+        seen=st.sampled_from(["anything", "all", "an older epoch", "all but the last message"]), mover=WHO,
+    )  # fmt: skip
+    def go(
+        self, move: Move, who: int | None, team: int | None, snooze: bool, quiet: bool, seen: str, mover: int | None
+    ) -> None:
+        newest = self.conversation.last_inbound_id
         wish = Wish(
             move,
             "user:1",
@@ -245,55 +294,94 @@ class Ownership(RuleBasedStateMachine):
             team=None if team is None else self.teams[team] or NOBODY,
             snooze=60.0 if snooze and move is Move.SNOOZE else None,
             quiet=quiet,
+            known_epoch=None if seen == "anything" else self.epoch - (seen == "an older epoch"),
+            known_inbound=None if seen == "anything" else newest - (seen == "all but the last message"),
+            mover=self.people[mover] if mover is not None else None,
         )
+        theirs = self.state == State.AGENT_ACTIVE and wish.mover is not None and wish.mover == self.assignee
         follows = TABLE.get((State(self.state), move))
-        if follows is None:
+        if seen == "an older epoch" and not theirs:
+            with pytest.raises(Overtaken):
+                ownership.act(self.conversation.pk, wish)
+        elif seen == "all but the last message":
+            with pytest.raises(Unread):
+                ownership.act(self.conversation.pk, wish)
+        elif follows is None:
             with pytest.raises(NotAllowed):
                 ownership.act(self.conversation.pk, wish)
         else:
             moved = ownership.act(self.conversation.pk, wish)
             assert (moved.state, moved.before) == (follows, self.state)
-            self.epoch += not (quiet and follows == self.state)
-            self.state, self.lines = follows, self.lines + 1
             freed = move in FREES
             self.assignee = self.people[who] if who is not None else None if freed else self.assignee
             self.team = self.teams[team] if team is not None else None if freed else self.team
-            self.asleep = wish.snooze is not None
+            self.moved(move, quiet=quiet, snooze=wish.snooze is not None)
         self.look()
 
     @rule(move=st.sampled_from([ownership.take, ownership.give_back, ownership.resolve]))
     def plainly(self, move: Any) -> None:
-        """As the desk and the admin do it."""
+        """As the admin does it."""
         name = {ownership.take: Move.TAKE, ownership.give_back: Move.GIVE_BACK, ownership.resolve: Move.RESOLVE}[move]
-        follows = TABLE.get((State(self.state), name))
-        if follows is None:
+        if TABLE.get((State(self.state), name)) is None:
             with pytest.raises(NotAllowed):
                 move(self.conversation.pk, "user:1")
         else:
             move(self.conversation.pk, "user:1")
-            self.state, self.epoch, self.lines, self.asleep = follows, self.epoch + 1, self.lines + 1, False
             if name is not Move.RESOLVE:
                 self.assignee = None
             if name is Move.GIVE_BACK:
                 self.team = None
+            self.moved(name)
+            if name is Move.GIVE_BACK:
                 self.free()
         self.look()
 
-    @rule()
-    def the_customer_writes(self) -> None:
-        """Which re-opens it for the bot when it was resolved, and changes nothing else."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                ownership.people.converse.decode(),
-                {
-                    "c_business": [self.conversation.business_id], "c_inbox": [self.conversation.inbox_id],
-                    "c_key": ["phone:5511900000001"], "c_reopen": [3600],
-                },
-            )  # fmt: skip
-        if self.state == State.RESOLVED:
-            self.state, self.epoch, self.lines = State.BOT, self.epoch + 1, self.lines + 1
-            self.assignee, self.team, self.asleep = None, None, False
+    @rule(wakes=st.booleans())
+    def the_customer_writes(self, wakes: bool) -> None:
+        """By the door: it re-opens for the bot what was resolved, and changes nothing else of who answers."""
+        self.said += 1
+        asyncio.run(_arrive(self.inbox, f"{self.conversation.pk}.{self.said}", wakes))
+        if follows := TABLE.get((State(self.state), Move.CUSTOMER_WROTE)):
+            self.assignee = self.team = None
+            self.moved(Move.CUSTOMER_WROTE)
+            told = self.conversation.events.latest("id")
+            assert (told.kind, told.data) == ("reopened", {"from": "resolved", "to": str(follows)})
             self.free()
+        self.asking, self.unread, self.roused = self.asking + wakes, self.unread + 1, self.asleep
+        self.look()
+
+    @rule(who=st.sampled_from([1, 2]))
+    def somebody_replies(self, who: int) -> None:
+        member = Membership.objects.get(pk=self.people[who])
+        if self.state == State.RESOLVED:
+            with pytest.raises(NotAllowed):
+                replying.reply(self.conversation, member, "Pois não?")
+        else:
+            replying.reply(self.conversation, member, "Pois não?")
+            self.assignee = member.pk
+            self.moved(Move.REPLY)
+        self.look()
+
+    @rule(who=st.sampled_from([1, 2]))
+    def what_was_written_for_later_leaves(self, who: int) -> None:
+        """Its writer may be asleep: it answers nothing, and takes nothing from anybody."""
+        row = Scheduled.objects.create(
+            conversation=self.conversation, business_id=self.conversation.business_id, member_id=self.people[who],
+            text="Não esqueça!", send_at=timezone.now(),
+        )  # fmt: skip
+        schedule.send(row.pk)
+        row.refresh_from_db()
+        assert row.status == ("failed" if self.state == State.RESOLVED else "sent")
+        self.look()
+
+    @rule(over=st.booleans())
+    def the_clock_wakes(self, over: bool) -> None:
+        if over and self.asleep:
+            Conversation.objects.update(snoozed_until=timezone.now())
+        due = self.asleep and (over or self.roused) and self.state == State.AGENT_ACTIVE
+        assert clocks.wake() == due
+        if due:
+            self.moved(Move.WAKE)
         self.look()
 
     @rule()
@@ -301,12 +389,22 @@ class Ownership(RuleBasedStateMachine):
         with pytest.raises(NotAllowed):
             ownership.take(0, "user:1")
 
+    def moved(self, move: Move, *, quiet: bool = False, snooze: bool = False) -> None:
+        follows = TABLE[State(self.state), move]
+        self.epoch += not (quiet and follows == self.state)
+        self.state, self.lines, self.asleep, self.roused = follows, self.lines + 1, snooze, False
+        if move in SETTLES:
+            self.asking = self.unread = 0
+
     def look(self) -> None:
         now = self.conversation
         now.refresh_from_db()
         assert (now.state, now.epoch) == (self.state, self.epoch)
         assert (now.assignee_id, now.team_id, now.snoozed_until is not None) == (self.assignee, self.team, self.asleep)
         assert now.events.count() == self.lines
+        assert (now.messages.filter(pending=True).count(), now.unread) == (self.asking, self.unread)
+        if self.asking and self.state == State.BOT:
+            assert Dispatch.objects.get(conversation=now, lane=Lane.TURNS).run_at is not None
 
     def free(self) -> None:
         """The way back clears every lock, whichever it was."""
@@ -322,6 +420,16 @@ def _member(business: Business, number: int) -> Membership:
 
 def _team(business: Business, number: int) -> Team:
     return Team.objects.get_or_create(business=business, name=f"Equipe {number}")[0]
+
+
+async def _arrive(inbox: InboxConfig, number: str, wakes: bool) -> None:
+    """What the door does with a text (or with a reaction, which asks for nothing)."""
+    message = InboundMessage(
+        f"wamid.m{number}", inbox.routing_key, (ContactIdentity("phone", PHONE),), "text" if wakes else "reaction", "oi",
+        timezone.now(), wakes=wakes,
+    )  # fmt: skip
+    async with await connect(postgres.dsn(conf.settings())) as door:
+        await inbound.store(door, [inbound.Arrival("whatsapp_cloud", b"", "", inbox, messages=[(inbox, message)])])
 
 
 def test_states_follow_the_table(inbox: Inbox):

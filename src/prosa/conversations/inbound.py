@@ -27,6 +27,7 @@ from prosa.contracts import (
     WebhookRequest,
 )
 from prosa.conversations import ownership
+from prosa.conversations.states import Move, arrows
 from prosa.errors import BadInput
 from prosa.postgres.connections import Connection, fetch_one
 from prosa.sql import Blobs, Flags, Floats, Ints, Longs, Texts
@@ -229,6 +230,7 @@ async def introduce(connection: Connection, people: Iterable[Person]) -> None:
     ]
     person, rank, business, key_column, address = zip(*keys, strict=True)
     k_business, k_key = Longs(business), Texts(key_column)
+    reopening = arrows(Move.CUSTOMER_WROTE)
     async with connection.pipeline():
         await connection.execute(queries.lock_people, {"k_business": k_business, "k_key": k_key})
         await connection.execute(
@@ -246,6 +248,8 @@ async def introduce(connection: Connection, people: Iterable[Person]) -> None:
                 "c_inbox": Longs([inbox.id for inbox in rooms.values()]),
                 "c_key": Texts([key for _, key in rooms]),
                 "c_reopen": Ints([inbox.reopen_s for inbox in rooms.values()]),
+                "froms": Texts(reopening.froms),
+                "tos": Texts(reopening.tos),
             },
         )
 

@@ -117,6 +117,7 @@ ON CONFLICT (business_id, key) DO NOTHING
 
 -- name: converse
 -- An open conversation for each person: the last one re-opened if it ended recently, else a new one.
+-- froms/tos: the arrow of states.py (customer_wrote) that the re-opening walks, with what ownership.sql does on it.
 WITH p AS MATERIALIZED (
     SELECT DISTINCT ON (x.inbox_id, i.contact_id) x.business_id, x.inbox_id, i.contact_id, i.origin_id, x.reopen
     FROM unnest(%(c_business)s::bigint[], %(c_inbox)s::bigint[], %(c_key)s::text[], %(c_reopen)s::int[]) AS x(business_id, inbox_id, key, reopen)
@@ -135,17 +136,18 @@ WITH p AS MATERIALIZED (
     ) old ON true
 ), reopened AS (
     UPDATE prosa_conversations_conversation c
-    SET state = 'bot', state_at = now(), epoch = c.epoch + 1, assignee_id = NULL, team_id = NULL, snoozed_until = NULL
-    FROM last WHERE c.id = last.id AND c.state = 'resolved' RETURNING c.id, c.business_id
+    SET state = t.to_state, state_at = now(), epoch = c.epoch + 1, assignee_id = NULL, team_id = NULL, snoozed_until = NULL, snoozed_from = 0
+    FROM last, unnest(%(froms)s::text[], %(tos)s::text[]) AS t(from_state, to_state)
+    WHERE c.id = last.id AND c.state = t.from_state RETURNING c.id, c.business_id, t.from_state, t.to_state
 ), opened AS (
     INSERT INTO prosa_conversations_conversation (business_id, inbox_id, contact_id, origin_id, writer_id)
     SELECT business_id, inbox_id, contact_id, origin_id, origin_id FROM last WHERE id IS NULL
     ON CONFLICT (inbox_id, contact_id) WHERE state <> 'resolved' DO NOTHING
     RETURNING id, business_id
 )
-INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor)
-SELECT id, business_id, 'reopened', 'customer' FROM reopened
-UNION ALL SELECT id, business_id, 'opened', 'customer' FROM opened
+INSERT INTO prosa_conversations_event (conversation_id, business_id, kind, actor, data)
+SELECT id, business_id, 'reopened', 'customer', jsonb_build_object('from', from_state, 'to', to_state) FROM reopened
+UNION ALL SELECT id, business_id, 'opened', 'customer', '{}' FROM opened
 
 -- name: receipts
 -- Statuses only move forward (see STATUS_RANK in models). Failures become events; a reconciled send wakes its lane.

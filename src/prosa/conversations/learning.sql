@@ -28,7 +28,7 @@ SELECT m.id, m.business_id, m.conversation_id,
            WHERE n.conversation_id = m.conversation_id AND n.id > m.id AND n.author = 'customer')
 FROM prosa_conversations_message m JOIN prosa_conversations_conversation c ON c.id = m.conversation_id
 WHERE m.id > %(after)s AND m.author IN ('agent', 'owner_phone') AND m.kind = 'text' AND m.text <> ''
-  AND m.status NOT IN ('failed', 'withdrawn')
+  AND m.status NOT IN ('failed', 'withdrawn') AND coalesce(m.key, '') NOT LIKE 'scheduled:%%'
 ORDER BY m.id LIMIT %(limit)s
 
 -- name: thread
@@ -39,6 +39,7 @@ WHERE m.conversation_id = %(conversation_id)s AND m.business_id = %(business_id)
       SELECT min(n.id) FROM prosa_conversations_message n
       WHERE n.conversation_id = %(conversation_id)s AND n.id > %(message_id)s AND n.author = 'customer'), 9223372036854775807)
   AND m.kind IN ('text', 'button', 'list', 'buttons') AND m.text <> '' AND m.status NOT IN ('failed', 'withdrawn')
+  AND coalesce(m.key, '') NOT LIKE 'scheduled:%%'
 ORDER BY m.id DESC LIMIT 60
 
 -- name: names

@@ -30,12 +30,20 @@ NOBODY = 0
 """As ``assignee`` or ``team``: take it away from whoever has it."""
 
 
+LONGEST_SNOOZE_S = 366 * 86400.0
+"""Nobody means to put a conversation aside for longer."""
+
+
 class Overtaken(NotAllowed):
     """Somebody else changed who answers since the mover looked. ``assignee`` is the membership that has it now, if one has."""
 
     def __init__(self, message: str, assignee: int | None) -> None:
         super().__init__(message)
         self.assignee = assignee
+
+
+class Unread(NotAllowed):
+    """The customer wrote since the mover looked, and the move would put that out of sight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,8 @@ class Wish:
 
     ``actor``: ``user:<id>``, bot, system or owner_phone. ``assignee`` (a membership) and ``team`` are ids, None to leave them
     as they are, :data:`NOBODY` to empty them. ``known_epoch`` is the epoch the mover had before their eyes; None asks for no
-    such proof. ``snooze`` is in seconds. ``quiet``: where the state stays, nothing changes for the bot either: what it has
+    such proof, and none is asked of ``mover``, the membership that moves, while the conversation is theirs: nobody else moved it.
+    ``known_inbound`` is the newest message they had before their eyes. ``snooze`` is in seconds. ``quiet``: where the state stays, nothing changes for the bot either: what it has
     said may still leave (the rota names whom the customer waits for).
     """
 
@@ -63,6 +72,8 @@ class Wish:
     assignee: int | None = None
     team: int | None = None
     known_epoch: int | None = None
+    known_inbound: int | None = None
+    mover: int | None = None
     snooze: float | None = None
     quiet: bool = False
 
@@ -74,14 +85,16 @@ class Wish:
             "conversation_id": conversation_id,
             "froms": table.froms,
             "tos": table.tos,
-            "event": str(self.event),
+            "event": self.event.line,
             "actor": self.actor,
             "data": json.dumps(self.data),
             "settles": self.event in SETTLES,
             "assignee": free if self.assignee is None else self.assignee,
             "team": free if self.team is None else self.team,
             "known_epoch": self.known_epoch,
-            "snooze": self.snooze,
+            "known_inbound": self.known_inbound,
+            "mover": self.mover,
+            "snooze": None if self.snooze is None else min(self.snooze, LONGEST_SNOOZE_S),
             "quiet": self.quiet,
         }
 
@@ -114,11 +127,13 @@ def _listeners() -> tuple[Listener, ...]:
 
 
 async def carry_out(connection: Connection, conversation_id: int, wish: Wish) -> Moved | None:
-    """Make one move in the caller's transaction (or alone), and tell whoever listens.
+    """Make one move in the caller's transaction, and tell whoever listens.
 
     :returns: None when the move does not apply in the state the conversation is in, or another was faster.
     """
-    row = await fetch_one(connection, queries.move, wish.parameters(conversation_id))
+    async with connection.pipeline():
+        await connection.execute(queries.hold, {"conversation_id": conversation_id})
+        row = await fetch_one(connection, queries.move, wish.parameters(conversation_id))
     if row is None or not row[0]:
         return None
     for listener in _listeners():  # every way to people comes through here
@@ -141,11 +156,13 @@ def act(conversation_id: int, wish: Wish) -> Moved:
     """Make one move for a person, in Django's transaction.
 
     :raises Overtaken: somebody was faster (only with ``known_epoch``).
+    :raises Unread: the customer was (only with ``known_inbound``).
     :raises NotAllowed: the move does not apply in the state the conversation is in, or there is no such conversation.
     """
     with transaction.atomic(), django_connection.cursor() as cursor:
         try:
             with transaction.atomic():
+                cursor.execute(queries.hold.decode(), {"conversation_id": conversation_id})
                 cursor.execute(queries.move.decode(), wish.parameters(conversation_id))
                 row = cursor.fetchone()
         except IntegrityError:
@@ -153,10 +170,14 @@ def act(conversation_id: int, wish: Wish) -> Moved:
                 f"Conversation {conversation_id} cannot be re-opened: the customer has a newer one.\nGo on in that one."
             ) from None
         if row is None or not row[0]:
-            if row is not None and wish.known_epoch is not None and row[2] != wish.known_epoch:
+            if row is not None and row[5]:
                 raise Overtaken(
                     f"Conversation {conversation_id} changed hands a moment ago.\nLook who has it before you go on.",
                     row[3],
+                )
+            if row is not None and row[6]:
+                raise Unread(
+                    f"The customer wrote in conversation {conversation_id} a moment ago.\nRead it before you go on."
                 )
             raise NotAllowed(
                 f"Conversation {conversation_id} cannot be {wish.event.value.replace('_', ' ')} in the state it is in.\n"

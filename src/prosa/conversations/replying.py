@@ -31,6 +31,9 @@ MOST_CHARACTERS = 4096
 MOST_CAPTION = 1024
 MOST_BYTES = {"image": 5 * 2**20, "audio": 16 * 2**20, "video": 16 * 2**20, "document": 100 * 2**20}
 """Meta's limits per kind of file (FACTS 1.5)."""
+LATER = "scheduled:"
+"""How the key of a message begins that was written long before it left. It answers nothing that was asked meanwhile: the clocks,
+the notices and what is learned from people pass it over."""
 SENDABLE = {
     "image/jpeg": "image", "image/png": "image",
     "audio/ogg": "audio", "audio/mpeg": "audio", "audio/mp4": "audio", "audio/aac": "audio", "audio/amr": "audio",
@@ -80,12 +83,13 @@ def reply(
     reply_to: str = "",
     key: str | None = None,
     known_epoch: int | None = None,
-    leave_with: int | None = None,
+    written_before: bool = False,
 ) -> int:
     """Write to the customer as ``member``, who has the conversation from now on. Returns the message's id.
 
-    With the ``key`` of a message that is there already, nothing is sent again and its id is returned. ``leave_with``: the
-    membership whose the conversation stays, for what was written long ago and leaves only now.
+    With the ``key`` of a message that is there already, nothing is sent again and its id is returned. ``written_before``: it was
+    written long ago and leaves only now. Its writer may not be there, and what the customer asks they have not seen: it answers
+    nothing, and whoever has the conversation (the bot, too) keeps it.
 
     :raises BadInput: nothing to say, or more than the channel takes (:class:`TooLarge`).
     :raises WindowClosed: the customer wrote too long ago; a template may be sent instead.
@@ -114,7 +118,7 @@ def reply(
         )
     out = OutboundMessage(enclosure.kind if enclosure else "text", text, reply_to=reply_to)
     with transaction.atomic():
-        message_id, before = _put(conversation, member, out, key, known_epoch, leave_with)
+        message_id, before = _put(conversation, member, out, key, known_epoch, written_before=written_before)
         if before:
             return message_id
         if enclosure is not None:
@@ -147,7 +151,7 @@ def send_template(
     if conversation.contact.opted_out_at is not None:
         raise NotAllowed(_("This customer asked to receive no more messages.\nWait until they write."))
     with transaction.atomic():
-        message_id, _before = _put(conversation, member, template, key, known_epoch, None)
+        message_id, _before = _put(conversation, member, template, key, known_epoch)
     return message_id
 
 
@@ -157,7 +161,8 @@ def _put(
     message: OutboundMessage,
     key: str | None,
     known_epoch: int | None,
-    leave_with: int | None,
+    *,
+    written_before: bool = False,
 ) -> tuple[int, bool]:
     """The id of the message, and whether it was there before. Call it in a transaction."""
     # The lock that taking over holds too, so that two presses of one button meet here.
@@ -166,12 +171,12 @@ def _put(
         return before.pk, True
     if conversation.contact.blocked_at is not None:
         raise NotAllowed(_("This contact is blocked.\nUnblock them to write."))
-    if held.state == State.AGENT_ACTIVE and held.assignee_id == member.pk:
-        known_epoch = None  # what their page does not know yet is their own last message
-    ownership.act(
-        conversation.pk,
-        Wish(Move.REPLY, f"user:{member.user_id}", assignee=leave_with or member.pk, known_epoch=known_epoch),
-    )
+    if written_before:
+        if held.state == State.RESOLVED:
+            raise NotAllowed(_("The conversation was resolved before its time came."))
+    else:
+        wish = Wish(Move.REPLY, f"user:{member.user_id}", assignee=member.pk, known_epoch=known_epoch, mover=member.pk)
+        ownership.act(conversation.pk, wish)
     return _keep(conversation, member, message, key), False
 
 

@@ -1,4 +1,8 @@
-"""Who answers: one table from (state, event) to state. ``ownership`` is the only one that walks it."""
+"""Who answers: one table from (state, event) to state.
+
+``ownership`` walks it, one statement for every move. The door walks one arrow itself, because it must do so for many webhooks at
+once: a message opens again what was resolved (``inbound.sql``, query ``converse``, which is given that arrow from here).
+"""
 
 from __future__ import annotations
 
@@ -26,9 +30,16 @@ class Move(StrEnum):
     GIVE_BACK = "given_back"
     """It is the bot's again, by hand or because nobody answered for long."""
     RESOLVE = "resolved"
-    """It is done. A new message re-opens it or starts another (``inbound.sql``, query ``converse``)."""
+    """It is done. A new message re-opens it or, later, starts another."""
     REOPEN = "reopened"
     """A person takes up again what was resolved."""
+    CUSTOMER_WROTE = "customer_wrote"
+    """The customer wrote soon after it was resolved: the bot has it again. Elsewhere a message changes nothing of who answers."""
+
+    @property
+    def line(self) -> str:
+        """What the timeline calls it; re-opened is re-opened, whoever did it."""
+        return str(Move.REOPEN if self is Move.CUSTOMER_WROTE else self)
 
 
 _WITH_PEOPLE = (State.AWAITING_AGENT, State.AGENT_ACTIVE)
@@ -44,12 +55,13 @@ TABLE: dict[tuple[State, Move], State] = {
     **{(state, Move.GIVE_BACK): State.BOT for state in _WITH_PEOPLE},
     **{(state, Move.RESOLVE): State.RESOLVED for state in _OPEN},
     (State.RESOLVED, Move.REOPEN): State.AGENT_ACTIVE,
+    (State.RESOLVED, Move.CUSTOMER_WROTE): State.BOT,
 }
 
 SETTLES = frozenset({Move.REPLY, Move.RESOLVE})
 """After these the customer's waiting messages need no answer from the bot any more."""
 
-FREES = frozenset({Move.HAND_OFF, Move.GIVE_BACK})
+FREES = frozenset({Move.HAND_OFF, Move.GIVE_BACK, Move.CUSTOMER_WROTE})
 """After these the conversation is nobody's, unless the move itself names a person or a team."""
 
 

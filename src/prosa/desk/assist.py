@@ -22,6 +22,7 @@ from prosa.conversations.copilot import Source
 from prosa.conversations.models import Conversation, State
 from prosa.conversations.pages.copilot import ways
 from prosa.conversations.receiver import Unavailable
+from prosa.conversations.replying import LATER
 from prosa.desk.access import Seat, desk
 from prosa.desk.writing import problem
 from prosa.errors import BadInput, NotAllowed, ProsaError
@@ -54,7 +55,9 @@ def withheld(conversation: Conversation) -> Offer | None:
     turn = conversation.turns.order_by("-id").first()
     if turn is None or turn.outcome != "withheld" or not turn.draft.strip():
         return None
-    last = conversation.messages.filter(direction="out", author="agent", created_at__gt=turn.finished_at)
+    last = conversation.messages.filter(direction="out", author="agent", created_at__gt=turn.finished_at).exclude(
+        key__startswith=LATER
+    )
     if last.aggregate(last=Max("id"))["last"] is not None:
         return None
     return Offer(written(conversation, turn.draft), model=turn.model, turn_id=turn.pk)

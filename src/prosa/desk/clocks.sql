@@ -8,7 +8,7 @@ LIMIT 1000
 
 -- name: unanswered
 -- Where the customer wrote last and no person answered for so long (patience, an interval), counted from when they wrote or
--- from when people last moved it, whichever was later. What is snoozed waits on purpose. only: this conversation, NULL for all.
+-- from when people last moved it, whichever was later. What never arrived is no answer, nor what was written before the question. What is snoozed waits on purpose. only: this conversation, NULL for all.
 SELECT c.id
 FROM prosa_conversations_conversation c
 CROSS JOIN LATERAL (
@@ -21,7 +21,8 @@ WHERE c.business_id = %(business_id)s AND c.state IN ('awaiting_agent', 'agent_a
   AND NOT coalesce(c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, false)
   AND NOT EXISTS (
       SELECT FROM prosa_conversations_message p
-      WHERE p.conversation_id = c.id AND p.id > wrote.id AND p.author IN ('agent', 'owner_phone') AND p.status <> 'withdrawn')
+      WHERE p.conversation_id = c.id AND p.id > wrote.id AND p.author IN ('agent', 'owner_phone')
+        AND p.status NOT IN ('withdrawn', 'failed') AND coalesce(p.key, '') NOT LIKE 'scheduled:%%')
   AND NOT EXISTS (
       SELECT FROM prosa_conversations_event e
       WHERE e.conversation_id = c.id AND e.created_at >= now() - %(patience)s::interval

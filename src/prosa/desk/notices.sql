@@ -28,7 +28,8 @@ ON CONFLICT (outlet_id, kind, source) DO NOTHING
 
 -- name: unanswered
 -- Customers whose first message since a person wrote last (or took the conversation) is older than an outlet's patience.
--- unread counts what came since a person's reply, so that most conversations are passed over without a look at their messages.
+-- What never arrived is no answer, nor what was written before the question. unread counts what came since a person's reply, so
+-- that most conversations are passed over with hardly a look at their messages.
 INSERT INTO prosa_desk_notice (outlet_id, conversation_id, kind, source, happened_at)
 SELECT o.id, c.id, 'unanswered', first.id, first.at
 FROM prosa_conversations_conversation c
@@ -36,13 +37,17 @@ JOIN LATERAL (
     SELECT m.id, greatest(m.created_at, c.state_at) AS at FROM prosa_conversations_message m
     WHERE m.conversation_id = c.id AND m.direction = 'in' AND m.kind NOT IN ('reaction', 'system') AND m.id > coalesce((
         SELECT max(r.id) FROM prosa_conversations_message r
-        WHERE r.conversation_id = c.id AND r.direction = 'out' AND r.author IN ('agent', 'owner_phone')), 0)
+        WHERE r.conversation_id = c.id AND r.direction = 'out' AND r.author IN ('agent', 'owner_phone')
+          AND r.status NOT IN ('withdrawn', 'failed') AND coalesce(r.key, '') NOT LIKE 'scheduled:%%'), 0)
     ORDER BY m.id LIMIT 1
 ) first ON first.at > now() - interval '1 day'
 JOIN prosa_desk_outlet o ON o.business_id = c.business_id AND o.active AND o.unanswered
     AND first.at <= now() - o.unanswered_minutes * interval '1 minute'
 LEFT JOIN prosa_business_membership m ON m.id = o.member_id
-WHERE c.state = 'agent_active' AND c.unread > 0 AND c.last_inbound_at > now() - interval '1 day'
+WHERE c.state = 'agent_active'
+  AND (c.unread > 0 OR EXISTS (
+      SELECT FROM prosa_conversations_message f WHERE f.conversation_id = c.id AND f.id > c.last_inbound_id AND f.status = 'failed'))
+  AND c.last_inbound_at > now() - interval '1 day'
   AND NOT coalesce(c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, false)
   AND CASE
       WHEN o.team_id IS NOT NULL THEN c.team_id = o.team_id
@@ -77,7 +82,8 @@ SELECT n.id, n.kind, n.conversation_id, n.happened_at,
            c.state = 'agent_active' AND (o.member_id IS NULL OR c.assignee_id = o.member_id)
            AND NOT coalesce(c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, false)
            AND NOT EXISTS (SELECT FROM prosa_conversations_message r WHERE r.conversation_id = c.id AND r.id > n.source
-                           AND r.direction = 'out' AND r.author IN ('agent', 'owner_phone'))
+                           AND r.direction = 'out' AND r.author IN ('agent', 'owner_phone')
+                           AND r.status NOT IN ('withdrawn', 'failed') AND coalesce(r.key, '') NOT LIKE 'scheduled:%%')
        ELSE
            c.state = 'awaiting_agent' AND n.happened_at >= c.state_at
            AND (o.team_id IS NULL OR c.team_id = o.team_id)

@@ -1,6 +1,7 @@
 """Messages written now and sent later: planned, taken back, and sent by a worker when their time has come.
 
-Each is sent once: its row is locked while it is sent, and the message carries its number as key.
+Each is sent once: its row is locked while it is sent, and the message carries its number as key. Who has the conversation keeps
+it, and what the customer asks goes on waiting for an answer: nobody has read it for having written this.
 """
 
 from __future__ import annotations
@@ -119,16 +120,7 @@ def send(pk: int) -> None:
 def _leave(row: Scheduled, conversation: Conversation) -> None:
     if row.member.left_at is not None or not row.member.may(Role.AGENT):
         raise NotAllowed(_("Who wrote it may not answer customers any more."))
-    if conversation.state == State.RESOLVED:
-        raise NotAllowed(_("The conversation was resolved before its time came."))
-    with_another = conversation.state == State.AGENT_ACTIVE and conversation.assignee_id not in (None, row.member_id)
-    replying.reply(
-        conversation,
-        row.member,
-        row.text,
-        key=f"scheduled:{row.pk}",
-        leave_with=conversation.assignee_id if with_another else None,
-    )
+    replying.reply(conversation, row.member, row.text, key=f"{replying.LATER}{row.pk}", written_before=True)
 
 
 # ── the desk ──────────────────────────────────────────────────────────────────────────────────────
