@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import http.client
+import http.cookiejar
 import json
 import os
 import secrets
@@ -14,6 +16,7 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -271,7 +274,6 @@ def test_a_signed_webhook_is_answered(platform: Platform, addresses: dict[str, s
 
 def test_the_door_and_not_django_takes_it(addresses: dict[str, str]):
     """Only the door answers 413 by the announced length alone, before there is a body."""
-    import http.client
 
     def status(way: str) -> int:
         connection = http.client.HTTPConnection(addresses[way].removeprefix("http://"), timeout=120)
@@ -301,6 +303,39 @@ def test_the_api_answers(addresses: dict[str, str], key: str, way: str):
     assert ask(address, body, Content_Type="application/json")[0] == 401
     status, answer = ask(address, body, Content_Type="application/json", Authorization=f"Bearer {key}")
     assert (status, json.loads(answer)["response"]) == (200, ANSWER)
+
+
+@pytest.mark.parametrize("way", ["door", "view"])
+def test_a_merchant_answers_at_the_desk(platform: Platform, addresses: dict[str, str], way: str):
+    """Below the project's prefix, by its own users, who have no user name, under ASGI and WSGI."""
+    jar = http.cookiejar.CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    root = f"{addresses[way]}/prosa/agent"
+
+    def post(path: str, **fields: str) -> tuple[str, str]:
+        token = next(each.value for each in jar if each.name == "csrftoken")
+        body = urllib.parse.urlencode(fields | {"csrfmiddlewaretoken": token or ""}).encode()
+        with browser.open(f"{root}/{path}", body, timeout=120) as answer:
+            return answer.url, answer.read().decode()
+
+    with browser.open(f"{root}/dashboard", timeout=120) as asked:
+        assert asked.url.startswith(f"{root}/login")
+    _url, page = post("login?next=/prosa/agent/dashboard", username="dona@feira.example", password="x")
+    assert 'data-mount="/prosa/agent/"' in page
+    with psycopg.connect(platform.variables["DATABASE_URL"]) as connection:
+        query = (
+            "select c.id from prosa_conversations_conversation c join prosa_contacts_identity i using (contact_id)"
+            " where i.key like %s"
+        )
+        phone = ANA[:-1] + str(["door", "view", "no lifespan"].index(way))
+        ((number,),) = connection.execute(query, [f"%{phone[-8:]}"]).fetchall()
+    with browser.open(f"{root}/c/{number}", timeout=120) as shown:
+        assert QUESTION in shown.read().decode()
+    post(f"c/{number}/reply", text=f"Sou eu, a dona: {way}.", key=f"by-hand-{way}")
+    platform.until(lambda: f"Sou eu, a dona: {way}." in platform.graph.texts(), "the owner's reply")
+    if way == "view":
+        with browser.open(f"{root}/stream", timeout=120) as events:
+            assert events.status == 204
 
 
 def test_doctor_looks_at_the_projects_own_database(platform: Platform, addresses: dict[str, str]):

@@ -7,13 +7,17 @@ nothing else is kept, and the row goes with the session.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.auth import get_user_model
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
 from prosa.business.people import Membership
 from prosa.desk import audit
@@ -21,6 +25,8 @@ from prosa.desk.access import SECOND_STEP
 from prosa.desk.models import SignedIn
 from prosa.desk.second_factor import has_second_step
 
+IN_DATABASE = ("django.contrib.sessions.backends.db", "django.contrib.sessions.backends.cached_db")
+"""Session engines whose sessions can be looked for."""
 MOST_BROWSER = 200
 MOST_KEY = 40
 """Longer keys are no keys: sessions that live in signed cookies cannot be listed, nor ended."""
@@ -59,12 +65,28 @@ def listed(request: HttpRequest, user: Any, *, known: bool) -> None:
 
 def ended(request: HttpRequest, **_: Any) -> None:
     """Somebody signed out."""
+    user: Any = getattr(request, "user", None)
+    if user is not None and user.is_authenticated and SECOND_STEP not in request.session:
+        audit.record_everywhere("signed_out", user, request=request)
     if request.session.session_key:
         SignedIn.objects.filter(session_key=request.session.session_key).delete()
 
 
+def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    """Somebody gave a wrong password for an account that works here. While sign-in is paused, tries are only counted."""
+    if getattr(request, "axes_locked_out", False):
+        return
+    users = get_user_model()
+    name = credentials.get(users.USERNAME_FIELD) or credentials.get("username")
+    if isinstance(name, str) and "\x00" not in name:
+        user = users._default_manager.filter(**{users.USERNAME_FIELD: name}).first()  # noqa: SLF001  the documented way to a custom user model's manager
+        if user is not None:
+            audit.record_everywhere("password_failed", user, request=request)
+
+
 def listen() -> None:
     """Hear of signing in and out."""
+    user_login_failed.connect(failed, dispatch_uid="prosa.desk.sessions")
     user_logged_in.connect(begun, dispatch_uid="prosa.desk.sessions")
     user_logged_out.connect(ended, dispatch_uid="prosa.desk.sessions")
 
@@ -77,6 +99,26 @@ def of(user: Any) -> list[SignedIn]:
     if gone:
         SignedIn.objects.filter(pk__in=gone).delete()
     return living
+
+
+def end(user: Any, row_id: int) -> bool:
+    """End one of a user's sessions. False: there is none of this number."""
+    row = SignedIn.objects.filter(user=user, pk=row_id).first()
+    if row is None:
+        return False
+    _store(row.session_key).delete(row.session_key)
+    row.delete()
+    return True
+
+
+def forget() -> None:
+    """Delete the rows of sessions that are over."""
+    rows = SignedIn.objects.all()
+    if settings.SESSION_ENGINE in IN_DATABASE:
+        living = Session.objects.filter(expire_date__gt=timezone.now())
+        rows.exclude(session_key__in=living.values("session_key")).delete()
+    else:
+        rows.filter(created_at__lt=timezone.now() - timedelta(seconds=2 * settings.SESSION_COOKIE_AGE)).delete()
 
 
 def end_others(user: Any, kept: str | None) -> int:

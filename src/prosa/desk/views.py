@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -38,7 +39,7 @@ from prosa.conversations import replying
 from prosa.conversations.media import copies, downloads
 from prosa.conversations.models import Attachment, Conversation, State
 from prosa.conversations.pages.copilot import handover, ways
-from prosa.desk import about, assist, bubbles, canned, presence, queues, schedule, search
+from prosa.desk import about, assist, bubbles, canned, cases, presence, queues, schedule, search
 from prosa.desk import stream as streaming
 from prosa.desk.access import CHOSEN, Seat, desk, seat_of, seats
 from prosa.desk.models import Place
@@ -90,7 +91,7 @@ def counts(_request: HttpRequest, seat: Seat) -> HttpResponse:
     """How many wait where."""
     found = queues.counts(seat)
     return JsonResponse(
-        {name: getattr(found, name) for name in ("waiting", "mine", "team", "people", "snoozed")}
+        {name: getattr(found, name) for name in ("waiting", "mine", "team", "people", "snoozed", "questions")}
         | {"oldest": found.oldest.isoformat() if found.oldest else None}
     )
 
@@ -110,13 +111,14 @@ def conversation(request: HttpRequest, seat: Seat, conversation_id: int) -> Http
 @require_GET
 @never_cache
 @desk()
-def older(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse:
-    """The piece of a conversation before message ``before``."""
-    before = request.GET.get("before", "")
-    if not before.isdecimal():
-        raise Http404
+def stretch(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse:
+    """A piece of a conversation: before message ``before``, after message ``after``, around ``around``, or the newest."""
     found = seat.conversation(conversation_id)
-    stretch = bubbles.newest(found, int(before[:18]))
+    before, after, middle = (_number(request, name) for name in ("before", "after", "around"))
+    if middle is not None:
+        stretch = bubbles.around(found, middle)
+    else:
+        stretch = bubbles.newest(found, before or 0) if after is None else bubbles.after(found, after)
     shown = {"conversation": found, "stretch": stretch, "seat": seat, "may_write": seat.may(Role.AGENT)}
     return render(request, "desk/stretch.html", _zone(seat) | shown)
 
@@ -132,7 +134,7 @@ def since(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
         at = datetime.fromisoformat(request.GET.get("at", ""))
     except ValueError:
         at = None
-    if at is not None and timezone.is_naive(at):
+    if at is not None and (timezone.is_naive(at) or not 2000 <= at.year < 3000):
         at = None
     unfinished = [int(each[:18]) for each in request.GET.get("unfinished", "").split(",") if each.isdecimal()]
     stretch = bubbles.since(found, int(last[:18]) if last.isdecimal() else 0, at, unfinished)
@@ -153,7 +155,9 @@ def file(request: HttpRequest, seat: Seat, attachment_id: int) -> HttpResponseBa
 
 
 async def stream(request: HttpRequest) -> HttpResponseBase:
-    """The events of one tab (``text/event-stream``)."""
+    """The events of one tab (``text/event-stream``). Under WSGI there are none, and 204 tells the browser not to ask again."""
+    if not isinstance(request, ASGIRequest):
+        return HttpResponse(status=204)
     comes = await _comes(request)
     if isinstance(comes, int):
         return HttpResponse(status=comes)
@@ -220,7 +224,7 @@ def _listed(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
         return {"page": found, "address": address, "asked": ""}
     hits = search.search(seat.business, asked)
     found = queues.page(seat, "all", replace(filters, ids=hits.ids), most=max(1, len(hits.ids)))
-    rows = [replace(row, found=hits.lines.get(row.id, "")) for row in found.rows]
+    rows = [replace(row, found=hits.lines.get(row.id, ""), found_at=hits.places.get(row.id, "")) for row in found.rows]
     return {"page": queues.Page(rows), "address": address, "asked": asked, "hits": hits}
 
 
@@ -264,8 +268,9 @@ def _shell(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
 
 
 def _context(seat: Seat, found: Conversation) -> dict[str, Any]:
-    left = replying.window_left(found)
-    places = Place.objects.filter(conversation=found, typing_until__gt=timezone.now()).exclude(member=seat.member)
+    left, asked = replying.window_left(found), cases.newest(found)
+    writing = Place.objects.filter(conversation=found, typing_until__gt=timezone.now()).exclude(member=seat.member)
+    places = list(writing.select_related("member__user").order_by("pk"))
     return (
         _zone(seat)
         | {
@@ -277,23 +282,36 @@ def _context(seat: Seat, found: Conversation) -> dict[str, Any]:
             "window_left": left,
             "window_closed": left is not None and left <= timedelta(0),
             "window_ends": timezone.now() + left if left is not None and left > timedelta(0) else None,
-            "typing": [name_of(each.member) for each in places.select_related("member__user")],
+            "typing": [name_of(each.member) for each in places],
+            "look_again": min((_seconds_to(each.typing_until) for each in places if each.typing_until), default=None),
             "thinking": found.state == State.BOT and found.messages.filter(pending=True).exists(),
             "now": timezone.now(),
             "has_templates": base.provider(found.inbox.kind).has_templates,
         }
-        | ({"offer": assist.withheld(found), "scheduled": schedule.shown(found)} if seat.may(Role.AGENT) else {})
+        | {"case": cases.shown(found, asked)}
+        | (
+            {"offer": cases.offer(found, asked) or assist.withheld(found), "scheduled": schedule.shown(found)}
+            if seat.may(Role.AGENT)
+            else {}
+        )
     )
 
 
+def _seconds_to(moment: datetime) -> int:
+    return max(1, ceil((moment - timezone.now()).total_seconds()))
+
+
 def panes(request: HttpRequest, seat: Seat, found: Conversation) -> dict[str, Any]:
-    """Everything the middle and the right pane show."""
+    """Everything the middle and the right pane show. ``at`` in the address: the message, or ``n`` and the note, it begins with."""
     place = _read(seat, found)
+    stretch, shown, last = _opened(found, request.GET.get("at", ""))
     return (
         _context(seat, found)
         | about.pane(seat, found)
         | {
-            "stretch": bubbles.newest(found),
+            "stretch": stretch,
+            "shown": shown,
+            "last": last,
             "handover": handover(found),
             "copilot_ways": ways(),
             "draft": place.draft,
@@ -303,6 +321,18 @@ def panes(request: HttpRequest, seat: Seat, found: Conversation) -> dict[str, An
             "queue": _queue(request),
         }
     )
+
+
+def _opened(found: Conversation, at: str) -> tuple[bubbles.Stretch, str, int]:
+    """What is shown first, the key of the bubble looked for (empty for the end), and the newest message there is."""
+    number = at.removeprefix("n")[:18]
+    if not number.isdecimal():
+        stretch = bubbles.newest(found)
+        return stretch, "", stretch.last
+    noted = at.startswith("n")
+    stretch = bubbles.around(found, bubbles.beside(found, int(number)) if noted else int(number))
+    newest = found.messages.order_by("-pk").values_list("pk", flat=True).first()
+    return stretch, f"{'n' if noted else 'm'}{number}", newest or 0
 
 
 def _read(seat: Seat, found: Conversation) -> Place:
