@@ -83,8 +83,8 @@ async def holds(page: Any, text: str) -> None:
 async def test_a_reply_is_written_by_keyboard(page: Any, conversation: Conversation):
     field = page.locator("#text")
     # what the assistant was about to say is offered, and comes into the field
-    await page.get_by_role("button", name="Use it").click()
-    assert await field.input_value() == "O frete é R$ 10."
+    await field.press("Alt+y")
+    await holds(page, "O frete é R$ 10.")
     # a canned reply, chosen with the arrows
     await field.fill("")
     await field.press_sequentially("Oi. /ol")
@@ -96,19 +96,34 @@ async def test_a_reply_is_written_by_keyboard(page: Any, conversation: Conversat
     await field.press("Enter")
     assert await field.input_value() == "Oi. Olá Ana!"
     # an emoji, found by a name without its accents
-    await page.locator("#emoji").click()
+    await field.press("Alt+g")
     await page.locator("#emojis input").fill("coracao vermelho")
     await page.locator("#emojis input").press("Enter")
     await holds(page, "Oi. Olá Ana!❤️")
     # in answer to what the customer wrote
-    await page.locator(".bubble.in .quote").focus()
-    await page.keyboard.press("Enter")
+    await field.press("Alt+q")
     await page.locator("#quoting").get_by_text("oi, sou Ana").wait_for()
     await field.press("Enter")
     await settled(page)
     sent = await Message.objects.aget(direction="out")
     assert (sent.text, sent.reply_to) == ("Oi. Olá Ana!❤️", "wamid.ANA")
     assert await page.locator(".suggestion").count() == 0
+    # and outside of the field every key does something
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("?")
+    await page.get_by_role("heading", name="Keyboard").wait_for()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("l")
+    await page.locator("#aloud").get_by_text("nothing here for this key").wait_for(state="attached")
+    await page.keyboard.press("e")
+    await page.locator("#standing [data-key=reopen]").wait_for()
+    await page.keyboard.press("o")
+    await page.locator("#standing [data-key=resolve]").wait_for()
+    await page.keyboard.press("2")
+    await page.locator(".queues [aria-current][data-queue=mine]").wait_for()
+    await page.keyboard.press("j")
+    await page.locator("#bubbles").wait_for()
+    assert (await Conversation.objects.aget(pk=conversation.pk)).state == State.AGENT_ACTIVE
 
 
 async def test_files_are_looked_at_before_they_travel(page: Any, conversation: Conversation):

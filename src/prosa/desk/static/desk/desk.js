@@ -1,11 +1,11 @@
 // The desk: the list, what the event stream says, and the keys. The conversation's own things are in talk.js.
 
-import { focusComposer } from "./composer.js";
 import { ring } from "./bell.js";
 import { ended } from "./ended.js";
 import { attend, look, looking, tab } from "./looking.js";
 import { listen } from "./stream.js";
-import { catchUp, closeContact, leave, move, openContact, refreshContact, settle, talk } from "./talk.js";
+import { hear } from "./keys.js";
+import { catchUp, leave, refreshContact, settle, talk } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
 const body = document.body;
@@ -235,34 +235,8 @@ document.addEventListener("click", (event) => {
   } else if (event.target.id === "lightbox" || event.target.parentElement?.id === "lightbox") $("lightbox").close();
 });
 
-const KEYS = {
-  "/": () => $("q").focus(),
-  j: () => step(1),
-  k: () => step(-1),
-  t: () => move("take"),
-  b: () => move("give-back"),
-  e: () => move("resolve"),
-  r: () => focusComposer("reply"),
-  n: () => focusComposer("note"),
-  i: () => ($("contact")?.classList.contains("shown") ? closeContact() : openContact()),
-  "?": () => $("key-sheet").showModal(),
-};
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
-  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-  if (event.key === "Escape") {
-    const panel = document.querySelector("details.pop[open]");
-    if (panel) { panel.open = false; panel.querySelector("summary").focus(); }
-    else if (typing) typing.blur();
-    else if (body.classList.contains("talking")) document.querySelector(".thread .back")?.click();
-    return;
-  }
-  if (typing || !KEYS[event.key]) return;
-  event.preventDefault();
-  KEYS[event.key]();
-});
+hear({ next: () => step(1), previous: () => step(-1) });
 
-$("keys").addEventListener("click", () => $("key-sheet").showModal());
 $("theme").addEventListener("click", () => {
   const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
   document.documentElement.dataset.theme = dark ? "light" : "dark";
