@@ -17,15 +17,17 @@ async def test_the_837_copies(house: House):
     """The provider lost our answers and sends the same webhook for hours, through two doors."""
     await house.work()
     await house.enter()
-    got = await asyncio.gather(*[house.post(said("oi", "1", at=1e9 + 0), door=index % 2) for index in range(3)])
+    got = await asyncio.gather(*[house.post(said("oi", "1"), door=index % 2) for index in range(3)])
     assert got == [200] * 3
+    await house.until(lambda: house.carrier.sent)
+    await house.quiet()
     got = await asyncio.gather(*[house.post(said("quanto custa?", "2"), door=index % 2) for index in range(837)])
     assert got == [200] * 837
-    await house.until(lambda: house.carrier.sent)
+    await house.until(lambda: len(house.carrier.sent) > 1)
     await house.quiet()
     got = await asyncio.gather(*[house.post(said("quanto custa?", "2"), door=index % 2) for index in range(50)])
     await house.quiet()
-    assert house.carrier.texts() == ["eco: quanto custa?"]
+    assert house.carrier.texts() == ["eco: oi", "eco: quanto custa?"]
     assert house.one("select count(*) from prosa_conversations_message where direction = 'in'") == 2
 
 

@@ -71,7 +71,7 @@ def deeds(turn: Turn) -> TurnResult | None:
     texts = []
     for deed in turn.deeds:
         if deed.result.unsure:
-            wish = Handoff("it is not known whether the confirmed action was done")
+            wish = Handoff("unsure")
             texts.append(f"{word(turn, 'unsure')} {word(turn, 'handed_off')}")
         elif deed.result.error:
             texts.append(f"{word(turn, 'not_done')} {word(turn, 'offer_person')}")
@@ -103,7 +103,7 @@ def answer(turn: Turn, approved: Sequence[ApprovedAnswer] = (), found: Sequence[
     trace: Json = {"sources": []}
     open_ = turn.asked is not None and turn.asked.answer is None
     if handoff.accepted(turn, word(turn, "offer_person")):
-        wish = Handoff("the customer accepted the offer of a person")
+        wish = Handoff("accepted")
         text = word(turn, "handed_off")
         trace["offline"] = "handoff"
     elif best is not None and best.answer.strip():

@@ -34,7 +34,7 @@ def tools(into: Proposals, teams: Sequence[tuple[str, str]] = (), asked: Asked |
     asked. ``asked``: what people were asked before; one question at a time."""
 
     def bring_in_person(given: Json) -> str:
-        into.handoff = Handoff(_line(given.get("reason")) or "the model asked for a person", _line(given.get("team")))
+        into.handoff = Handoff(_line(given.get("reason")) or "assistant", _line(given.get("team")))
         return "A person will continue here once this message is sent. Tell the customer so."
 
     def ask_a_person(given: Json) -> str:
@@ -70,8 +70,9 @@ def tools(into: Proposals, teams: Sequence[tuple[str, str]] = (), asked: Asked |
     return (
         _tool(
             "bring_in_person",
-            "Pass this conversation to a person of the business. Call it only when the customer asks for a person or "
-            "accepts your offer of one, and say in the same message that a person will continue here.",
+            "Pass this conversation to a person of the business. Call it when the customer asks for a person or accepts your "
+            "offer of one, and when your guidelines or instructions say so; never for another reason. Say in the same message that a "
+            "person will continue here.",
             {"reason": "For the team: why, in one short sentence.", "team": _fitting(teams)},
             bring_in_person,
             required=["reason"],

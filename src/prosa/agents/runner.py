@@ -205,7 +205,7 @@ async def _without(work: Work, approved: Sequence[ApprovedAnswer], *, asked: boo
     elif (deeds := offline.deeds(turn)) is not None:
         result = deeds
     elif work.toolbox.wrote:  # something was done for the customer, and silence about it would be a lie
-        told = Handoff("a tool changed something, and no wording of the answer could be sent")
+        told = Handoff("unworded")
         text = offline.word(turn, "handed_off")
         result = TurnResult(replies=(Reply(text),), model="offline", handoff=told, trace={"offline": "handoff"})
     else:

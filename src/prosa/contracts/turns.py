@@ -42,7 +42,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """The wish to pass a conversation to people. ``turns.finish`` carries it out."""
+    """The wish to pass a conversation to people. ``turns.finish`` carries it out. ``reason``: a code of ``conversations.reasons``,
+    or words for the team."""
 
     reason: str
     team: str = ""

@@ -132,7 +132,7 @@ class Outbox:
         for outgoing in unsure:
             if outgoing.status == "sending":
                 # Nobody else sends in this lane, so whoever began this is gone: first look, or one of ours that was cut off.
-                await self._end(outgoing, "unconfirmed", error="The process ended while sending.")
+                await self._end(outgoing, "unconfirmed", code="cut_off")
                 outgoing = replace(outgoing, status="unconfirmed", age=0.0)  # noqa: PLW2901 - the same bubble, a moment later
             wait = await self._unconfirmed(inbox, outgoing)
             if wait is None:
@@ -173,7 +173,7 @@ class Outbox:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 sent = await provider.send(self._client, inbox, outgoing.message)
         except TimeoutError:
-            await self._end(outgoing, "unconfirmed", error="The provider did not answer in time.")
+            await self._end(outgoing, "unconfirmed", code="no_answer")
             return Release(again_in=HOLD_S)
         except UnknownOutcome as error:
             await self._end(outgoing, "unconfirmed", error=str(error), code=error.code)
@@ -183,7 +183,7 @@ class Outbox:
         except PermanentError as error:
             return await self._refused(inbox, outgoing, error)
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(outgoing, "unconfirmed", error="Cut off while sending."))
+            await asyncio.shield(self._end(outgoing, "unconfirmed", code="cut_off"))
             raise
         await self._accepted(inbox, outgoing, sent)
         if closes:
@@ -247,12 +247,7 @@ class Outbox:
                     queries.requeue, {"message_id": outgoing.id, "error_code": "", "error": "", "resends": 1}
                 )
                 return 0.0
-        await self._end(
-            outgoing,
-            "failed",
-            error="Nobody knows whether it arrived. Ask the customer before you repeat it.",
-            code="unknown_outcome",
-        )
+        await self._end(outgoing, "failed", code="unknown_outcome")
         return None
 
     async def _trouble(self, inbox: InboxConfig, text: str) -> None:

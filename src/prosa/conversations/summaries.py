@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import translation
-from django.utils.translation import gettext as _
 
 from prosa import conf, sql
 from prosa.agents import summary
 from prosa.business.zones import zone_named
 from prosa.contracts import Line, Turn
-from prosa.conversations import spent
+from prosa.conversations import reasons, spent
 from prosa.conversations.words import words
 from prosa.costs import gate, ledger
 from prosa.postgres import shared
@@ -99,12 +98,7 @@ async def subject(connection: Connection, conversation_id: int, business_id: int
 def _reason(reason: str, locale: str) -> str:
     """Why people were called, in the business's language where the reason is one of ours."""
     with translation.override(locale):
-        return {
-            "keyword": _("asked for a person"),
-            "turn_failed": _("the answer failed too often"),
-            "budget": _("the budget is used up"),
-            "unanswered": _("questions in a row without an answer"),
-        }.get(reason, reason)
+        return reasons.told(reason)
 
 
 async def lines(connection: Connection, about: Subject, through: int = LAST) -> list[Line]:

@@ -15,6 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from prosa.business.zones import zone_named
+from prosa.conversations import reasons
 from prosa.conversations.models import Conversation, Event, Message, Turn
 from prosa.redaction import redact_data
 
@@ -252,20 +253,7 @@ def _line(event: Event, names: dict[str, str], zone: ZoneInfo) -> str:
     reason = data.get("reason") or ""
     if event.kind == "passed_on":
         reason = f"{data.get('from')} → {data.get('to')}" + (f": {reason}" if reason else "")
-    reason = {
-        "keyword": _("asked for a person"),
-        "turn_failed": _("the answer failed too often"),
-        "too_old": _("too old to be answered as new"),
-        "blocked": _("the contact is blocked"),
-        "unanswered": _("questions in a row without an answer"),
-        "budget": _("the budget is used up"),
-        "no_person": _("no person answered for so long"),
-        "away": _("whoever had it went away"),
-        "not_taken": _("nobody took it"),
-        "time": _("its time has come"),
-        "customer": _("the customer wrote"),
-        "case_unanswered": _("nobody answered the assistant's question"),
-    }.get(str(reason), reason)
+    reason = reasons.told(reason)
     settled = data.get("summary") or data.get("tool") or data.get("way")
     if event.kind in ("case_asked", "case_answered"):
         settled = f"“{data.get('answer') or data.get('question')}”"

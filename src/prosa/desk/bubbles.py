@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 
 from prosa.business.people import Membership
 from prosa.business.users import name_of
-from prosa.conversations import thread
+from prosa.conversations import reasons, thread
 from prosa.conversations.models import Attachment, Conversation, Event, Message
 from prosa.desk.models import Note
 
@@ -165,7 +165,7 @@ def _bubble(message: Message, quotes: dict[str, Quote], reactions: dict[str, lis
         kind_name=thread.kind_name(message.kind) if message.kind != "text" else "",
         status=message.status,
         tick=thread.tick(message),
-        error=message.error or message.error_code if message.status in ("failed", "unconfirmed") else "",
+        error=reasons.explain(message.error_code, message.error) if message.status in ("failed", "unconfirmed") else "",
         message_id=message.pk,
         turn_id=message.turn_id if message.direction == "out" else None,
         attachments=files,

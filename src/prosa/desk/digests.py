@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 
 from prosa import conf
 from prosa.business.people import Membership
+from prosa.conversations import reasons
 from prosa.desk import webhooks
 from prosa.desk.models import Person
 from prosa.desk.models_notices import Outlet
@@ -65,7 +66,7 @@ class News:
             "escalated": _("Nobody took it in time"),
             "unanswered": _("Has no answer from the person who has it"),
         }
-        reason = _reason(self.reason)
+        reason = reasons.told(self.reason)
         since = _since(minutes)
         return f"{words[self.kind]} ({reason}), {since}" if reason else f"{words[self.kind]}, {since}"
 
@@ -101,15 +102,6 @@ def _since(minutes: int) -> str:
         return ngettext("for %d minute", "for %d minutes", minutes) % minutes
     hours = minutes // 60
     return ngettext("for %d hour", "for %d hours", hours) % hours
-
-
-def _reason(code: str) -> str:
-    known = {
-        "keyword": _("asked for a person"),
-        "turn_failed": _("the answer failed too often"),
-        "budget": _("the budget is used up"),
-    }
-    return known.get(code, code)
 
 
 def address(name: str, *args: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django import template
 from django.utils.translation import gettext
 
-from prosa.conversations import thread
+from prosa.conversations import reasons, thread
 from prosa.conversations.media.downloads import SHOWN, base_type
 from prosa.conversations.models import Attachment, Message
 from prosa.redaction import redact
@@ -49,6 +49,14 @@ def said(message: Message) -> str:
     shown = {f"[{each.kind}]" for each in message.attachments.all() if each.status == "stored" and shown_as(each)}
     voice = {"[voice message]"} if shown else set()
     return "" if message.text in shown | voice else message.text
+
+
+@register.filter
+def trouble(message: Message) -> str:
+    """Why it was not sent, with the provider's own code where there is one."""
+    told = reasons.explain(message.error_code, message.error)
+    own = message.error_code in (told, "") or message.error_code in reasons.FAILURES
+    return told if own else f"{message.error_code} {told}"
 
 
 @register.filter

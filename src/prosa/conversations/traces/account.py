@@ -11,6 +11,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from prosa.conversations import reasons
 from prosa.conversations.traces.trace import Gate, Rule, Trace
 from prosa.costs import spending
 from prosa.costs.gate import Step
@@ -350,11 +351,7 @@ def _of_team(trace: Trace) -> str:
 def _handed_off(trace: Trace) -> str:
     if trace.handoff is None:
         return ""
-    reason = {
-        "keyword": _("the customer asked for a person"),
-        "budget": _("the budget is used up"),
-        "case_unanswered": _("nobody answered the assistant's question"),
-    }.get(trace.handoff.reason, trace.handoff.reason)
+    reason = reasons.told(trace.handoff.reason)
     return _("The conversation was passed to a person: %(reason)s.") % {"reason": _quoted(reason) or "—"}
 
 
