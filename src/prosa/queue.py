@@ -40,6 +40,7 @@ CHORES = (
     "prosa.conversations.summaries",
     "prosa.conversations.media.voicing",
     "prosa.desk.assignment",
+    "prosa.desk.cases",
     "prosa.desk.clocks",
     "prosa.desk.notices",
     "prosa.desk.resetting",

@@ -32,7 +32,8 @@ from prosa.errors import BadInput, NotAllowed, ProsaError
 class Offer:
     """A text to take or leave, in the marks of the channel. ``turn_id``: of the assistant's draft, 0 for a new suggestion.
 
-    ``known`` is False when nothing the business has written down answers the customer.
+    ``known`` is False when nothing the business has written down answers the customer. ``by`` is the colleague whose answer to
+    the assistant's question it is.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Offer:
     model: str = ""
     known: bool = True
     turn_id: int = 0
+    by: str = ""
 
 
 def written(conversation: Conversation, markdown: str) -> str:

@@ -26,6 +26,7 @@ QUEUES = {
     "mine": gettext_noop("Mine"),
     "team": gettext_noop("My teams"),
     "people": gettext_noop("With people"),
+    "questions": gettext_noop("Questions for people"),
     "bot": gettext_noop("Assistant"),
     "snoozed": gettext_noop("Snoozed"),
     "resolved": gettext_noop("Resolved"),
@@ -77,6 +78,8 @@ class Row:
     """The customer's newest message."""
     escalated: bool = False
     """Did nobody take it, so that administrators were told?"""
+    asked_at: datetime | None = None
+    """Since when the assistant waits for the answer to a question of its own."""
     found: str = ""
     """The line a search found, as HTML."""
 
@@ -101,6 +104,7 @@ class Counts:
     people: int = 0
     snoozed: int = 0
     oldest: datetime | None = None
+    questions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ def _rows(business: Business, member_id: int, parameters: dict[str, Any]) -> lis
 
 def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:
     (pk, state, state_at, at, epoch, snoozed, until, name, address, inbox, channel, assignee, team, author, kind, text, said_at, status,
-     unread, waiting, labels, inbox_id, inbound, escalated) = columns  # fmt: skip
+     unread, waiting, labels, inbox_id, inbound, escalated, asked_at) = columns  # fmt: skip
     return Row(
         id=pk,
         state=state,
@@ -209,6 +213,7 @@ def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:
         label_ids=tuple(int(each[2]) for each in labels or ()),
         inbound=inbound or 0,
         escalated=escalated,
+        asked_at=asked_at,
     )
 
 

@@ -12,6 +12,7 @@ WITH page AS MATERIALIZED (
           WHEN 'team' THEN c.state IN ('awaiting_agent', 'agent_active') AND c.team_id = ANY(%(teams)s::bigint[])
           WHEN 'people' THEN c.state = 'agent_active' AND NOT (c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from)
           WHEN 'snoozed' THEN c.state IN ('awaiting_agent', 'agent_active') AND c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from
+          WHEN 'questions' THEN c.id = ANY(ARRAY(SELECT q.conversation_id FROM prosa_conversations_case q WHERE q.business_id = %(business_id)s AND q.state = 'open'))
           WHEN 'bot' THEN c.state = 'bot'
           WHEN 'resolved' THEN c.state = 'resolved'
           ELSE true END
@@ -38,7 +39,8 @@ SELECT c.id, c.state, c.state_at, page.at, c.epoch, c.snoozed_until > now() AND 
        c.inbox_id, c.last_inbound_id,
        c.state = 'awaiting_agent' AND EXISTS (
            SELECT FROM prosa_conversations_event e
-           WHERE e.conversation_id = c.id AND e.kind = 'escalated' AND e.created_at >= c.state_at)
+           WHERE e.conversation_id = c.id AND e.kind = 'escalated' AND e.created_at >= c.state_at),
+       (SELECT q.created_at FROM prosa_conversations_case q WHERE q.conversation_id = c.id AND q.state = 'open')
 FROM page
 JOIN prosa_conversations_conversation c ON c.id = page.id
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
@@ -57,7 +59,8 @@ SELECT count(*) FILTER (WHERE state = 'awaiting_agent'),
        count(*) FILTER (WHERE team_id = ANY(%(teams)s::bigint[])),
        count(*) FILTER (WHERE state = 'agent_active' AND NOT asleep),
        count(*) FILTER (WHERE asleep),
-       min(state_at) FILTER (WHERE state = 'awaiting_agent')
+       min(state_at) FILTER (WHERE state = 'awaiting_agent'),
+       (SELECT count(*) FROM prosa_conversations_case q WHERE q.business_id = %(business_id)s AND q.state = 'open')
 FROM (SELECT state, assignee_id, team_id, state_at, coalesce(snoozed_until > now() AND last_inbound_id <= snoozed_from, false) AS asleep
       FROM prosa_conversations_conversation
       WHERE business_id = %(business_id)s AND state IN ('awaiting_agent', 'agent_active')) c

@@ -1,6 +1,7 @@
 // The desk: the list, what the event stream says, and the keys. The conversation's own things are in talk.js.
 
 import { ring } from "./bell.js";
+import "./case.js";
 import { ended } from "./ended.js";
 import { attend, look, looking, tab } from "./looking.js";
 import { listen } from "./stream.js";
@@ -58,6 +59,7 @@ function belongs(row, was) {
     case "team": return withPeople && myTeams.has(team);
     case "people": return state === "agent_active" && !snoozed;
     case "snoozed": return withPeople && Boolean(snoozed);
+    case "questions": return Boolean(row.dataset.asked);
     case "bot": return state === "bot";
     case "resolved": return state === "resolved";
     default: return true;
@@ -130,6 +132,7 @@ async function count() {
   if (!answer?.ok) return;
   const counts = await answer.json();
   for (const place of document.querySelectorAll("[data-count]")) place.textContent = counts[place.dataset.count] || "";
+  $("questions").hidden = !counts.questions || queue === "questions";
   document.title = document.title.replace(/^\(\d+\) /, "");
   if (counts.waiting) document.title = `(${counts.waiting}) ${document.title}`;
 }
@@ -163,7 +166,7 @@ if (body.dataset.stream) {
     row(event) {
       const before = $(`row-${event.id}`)?.dataset;
       put(event);
-      if (before?.state !== event.state) countSoon();
+      if (before?.state !== event.state || Boolean(before.asked) !== event.html.includes(" data-asked=")) countSoon();
       ring(event, before);
       if (event.id === talk.id) {
         catchUp(event);
