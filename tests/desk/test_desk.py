@@ -66,7 +66,7 @@ def test_a_business_never_sees_anothers(
     mine = talk("Ana")
     client = at_desk(bia)
     assert "Segredo" not in client.get("/agent/dashboard?queue=all").content.decode()
-    for address in (f"/agent/c/{theirs.pk}", f"/agent/c/{theirs.pk}/since", f"/agent/c/{theirs.pk}/older?before=9"):
+    for address in (f"/agent/c/{theirs.pk}", f"/agent/c/{theirs.pk}/since", f"/agent/c/{theirs.pk}/stretch?before=9"):
         assert client.get(address).status_code == 404
     for name in ("take", "resolve", "reply", "note", "draft", "assign"):
         assert go(client, name, theirs, text="oi").status_code == 404
@@ -320,7 +320,7 @@ def test_opening_a_long_conversation_takes_as_few_queries_as_a_short_one(bia: Me
     assert len(long) <= len(short)
     assert "linha 499" in page
     assert "linha 100<" not in page
-    older = client.get(f"/agent/c/{conversation.pk}/older?before={page.split('data-message=')[1].split(chr(34))[1]}")
+    older = client.get(f"/agent/c/{conversation.pk}/stretch?before={page.split('data-message=')[1].split(chr(34))[1]}")
     assert "linha 430" in older.content.decode()
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from prosa.business.models import Business
 from prosa.business.people import Membership
 from prosa.contacts.models import Identity
 from prosa.conversations.models import Attachment, Conversation, Message
 from prosa.desk import search
-from prosa.desk.models import Line
+from prosa.desk.models import Line, Note
 from prosa.knowledge.learned import Mark
 
 Talk = Callable[..., Conversation]
@@ -79,14 +82,14 @@ def test_a_number_finds_its_person(talk: Talk, business: Business, asked: str):
     assert found(business, asked) == [conversation.pk]
 
 
-def test_a_person_is_found_by_name_and_address_in_their_latest_conversation(talk: Talk, business: Business):
+def test_a_person_is_found_by_name_and_address_in_all_their_conversations(talk: Talk, business: Business):
     conversation = talk("José Conceição")
     Identity.objects.create(business=business, contact=conversation.contact, key="email:jose@exemplo.com")
     Conversation.objects.filter(pk=conversation.pk).update(state="resolved")
     later = Conversation.objects.create(business=business, inbox=conversation.inbox, contact=conversation.contact)
     Message.objects.all().delete()
-    assert found(business, "jose conceicao") == [later.pk]
-    assert found(business, "jose@exemplo") == [later.pk]
+    assert found(business, "jose conceicao") == [later.pk, conversation.pk]
+    assert found(business, "jose@exemplo") == [later.pk, conversation.pk]
 
 
 def test_what_was_spoken_is_found_also_when_it_was_written_down_later(talk: Talk, business: Business):
@@ -98,6 +101,62 @@ def test_what_was_spoken_is_found_also_when_it_was_written_down_later(talk: Talk
     hit = search.search(business, "devolucao")
     assert hit.ids == [conversation.pk]
     assert "<mark>devolução</mark>" in hit.lines[conversation.pk]
+
+
+def test_what_colleagues_noted_is_found_and_said_to_be_a_note(
+    bia: Membership, at_desk: Desk, talk: Talk, business: Business, elsewhere: Business
+):
+    conversation, theirs = talk(), talk("Segredo", of=elsewhere)
+    asked = say(conversation, "meu vidro quebrou")
+    note = Note.objects.create(conversation=conversation, business=business, text="Trocar o vidro, cliente <antiga>")
+    Note.objects.create(conversation=theirs, business=elsewhere, text="Trocar o vidro")
+    hit = search.search(business, "vidros")
+    assert hit.places == {conversation.pk: f"n{note.pk}"}
+    assert search.search(business, "quebrou").places == {conversation.pk: str(asked.pk)}
+    assert hit.ids == [conversation.pk]
+    page = at_desk(bia).get("/agent/list?q=antigas").content.decode()
+    assert "<b>Note:</b> Trocar o vidro, cliente &lt;<mark>antiga</mark>&gt;" in page
+    assert f'href="/agent/c/{conversation.pk}?at=n{note.pk}"' in page
+    note.delete()
+    assert found(business, "antiga") == []
+
+
+def test_what_is_found_is_opened_where_it_was_said(bia: Membership, at_desk: Desk, talk: Talk, business: Business):
+    conversation, other, client = talk(), talk("Eva"), at_desk(bia)
+    begin = timezone.now()
+    said = Message.objects.bulk_create(
+        Message(
+            conversation=conversation, business=business, inbox=conversation.inbox, direction="in", author="customer",
+            text="a agulha" if n == 70 else f"linha {n}.", created_at=begin + timedelta(minutes=n),
+        )
+        for n in range(150)
+    )  # fmt: skip
+    note = Note.objects.create(conversation=conversation, business=business, text="no palheiro")
+    Note.objects.filter(pk=note.pk).update(created_at=begin + timedelta(minutes=70, seconds=30))
+    assert f"/agent/c/{conversation.pk}?at={said[70].pk}" in client.get("/agent/list?q=agulha").content.decode()
+
+    def lines(query: str) -> list[str]:
+        page = client.get(f"/agent/c/{conversation.pk}{query}").content.decode()
+        return re.findall(r' id="((?:m|n)\d+)"', page)
+
+    def named(first: int, last: int) -> list[str]:
+        return [f"m{each.pk}" for each in said[first : last + 1]]
+
+    opened = client.get(f"/agent/c/{conversation.pk}?at={said[70].pk}").content.decode()
+    assert lines(f"?at={said[70].pk}") == [*named(40, 70), f"n{note.pk}", *named(71, 99)]
+    assert f'data-shown="m{said[70].pk}"' in opened
+    assert f'data-last="{said[149].pk}"' in opened
+    assert f'data-before="{said[40].pk}"' in opened
+    assert f'data-after="{said[99].pk}"' in opened
+    assert f"n{note.pk}" in lines(f"?at=n{note.pk}")
+    assert lines(f"/stretch?after={said[80].pk}") == named(81, 140)
+    assert lines(f"/stretch?before={said[70].pk}") == named(10, 69)
+    assert lines(f"/stretch?after={said[140].pk}") == named(141, 149)
+    assert "data-after" not in client.get(f"/agent/c/{conversation.pk}/stretch?after={said[140].pk}").content.decode()
+    assert lines("/stretch") == named(90, 149)
+    # what is gone, or elsewhere, is no error
+    for at in ("999999999999", "n999999999999", "x", str(other.messages.get().pk)):
+        assert set(lines(f"?at={at}")) <= {*named(0, 149), f"n{note.pk}", f"m{said[0].pk - 2}"}
 
 
 def test_a_business_never_finds_anothers(talk: Talk, business: Business, elsewhere: Business):

@@ -24,6 +24,7 @@ from prosa import realtime
 from prosa.business.models import Business
 from prosa.business.people import Membership
 from prosa.conversations import ownership
+from prosa.conversations import presence as presence_of_customers
 from prosa.conversations.models import Conversation, Label, State
 from prosa.desk import actions, presence, queues, stream
 from prosa.desk.access import Seat
@@ -230,7 +231,10 @@ async def test_what_a_row_says_besides_what_it_shows(listen: Listen, bia: Member
     await changed(conversation)
     first = await ear.hears("row")
     assert "data-unread" not in first["html"]  # that is for each to know
-    assert (first["inbound"], first["read"]) == (conversation.last_inbound_id, {str(bia.pk): conversation.last_inbound_id})
+    assert (first["inbound"], first["read"]) == (
+        conversation.last_inbound_id,
+        {str(bia.pk): conversation.last_inbound_id},
+    )
     assert f'data-version="{first["pane"]}"' in shown.content.decode()
     assert first["escalated"] == 0
     await elsewhere(actions.assign, Seat(bia, bia.business), conversation, rui, None)
@@ -258,6 +262,18 @@ async def test_what_one_reads_is_read_at_all_ones_desks(listen: Listen, bia: Mem
     for desk in desks:
         assert await desk.hears("read") == {"id": conversation.pk, "upto": conversation.last_inbound_id}
     await changed(conversation)
+    assert (await other.event())[0] == "row"
+
+
+async def test_a_customer_who_writes_is_told_to_their_business_alone(
+    listen: Listen, bia: Membership, elsewhere_member: Membership, talk: Talk
+):
+    conversation = await elsewhere(talk)
+    theirs = await elsewhere(lambda: talk("Eva", of=elsewhere_member.business))
+    mine, other = await listen(bia), await listen(elsewhere_member)
+    await elsewhere(realtime.publish, presence_of_customers.TOPIC, conversation.pk)
+    assert await mine.hears("types") == {"id": conversation.pk}
+    await changed(theirs)
     assert (await other.event())[0] == "row"
 
 
@@ -312,7 +328,9 @@ async def test_who_may_no_longer_look_is_told_nothing_more(
     assert (await listen(bia, cookie=cookie)).answer.status in (401, 403)
 
 
-async def test_silence_is_filled_so_that_the_page_knows_the_line_lives(listen: Listen, bia: Membership, monkeypatch: pytest.MonkeyPatch):
+async def test_silence_is_filled_so_that_the_page_knows_the_line_lives(
+    listen: Listen, bia: Membership, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(stream, "KEEP_ALIVE_S", 0.02)
     tab = await listen(bia)
     await tab.hears("still")

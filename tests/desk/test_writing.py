@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from prosa import realtime
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role
 from prosa.conversations import copilot
@@ -24,6 +25,7 @@ from prosa.errors import BadInput, NotAllowed
 
 Talk = Callable[..., Conversation]
 Desk = Callable[[Membership], Client]
+Told = Callable[[Conversation], int]
 
 
 def of(conversation: Conversation) -> Conversation:
@@ -33,6 +35,20 @@ def of(conversation: Conversation) -> Conversation:
 
 def post(client: Client, name: str, conversation: Conversation, *more: int, **values: Any) -> Any:
     return client.post(reverse(f"desk:{name}", args=[conversation.pk, *more]), values)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    """How often it was published that a conversation changed since the last look."""
+    heard: list[tuple[str, int]] = []
+    monkeypatch.setattr(realtime, "publish", lambda topic, pk: heard.append((topic, pk)))
+
+    def count(conversation: Conversation) -> int:
+        found = heard.count(("conversation", conversation.pk))
+        heard.clear()
+        return found
+
+    return count
 
 
 def since(client: Client, conversation: Conversation) -> str:
@@ -348,6 +364,41 @@ def test_what_cannot_leave_says_why_where_it_stood(bia: Membership, rui: Members
     assert "data-again" in page
     assert post(at_desk(bia), "unschedule", closed, rows[0].pk).status_code == 204
     assert "data-again" not in since(at_desk(bia), closed)
+
+
+def test_that_a_colleague_writes_is_said_and_ends(
+    bia: Membership, rui: Membership, at_desk: Desk, talk: Talk, told: Told
+):
+    conversation, mine, theirs = talk(), at_desk(bia), at_desk(rui)
+    words = "Rui is writing here too"
+    assert post(theirs, "draft", conversation, text="Oi").status_code == 204
+    page = since(mine, conversation)
+    assert words in page
+    assert 'data-look-again="8"' in page  # whoever sees it looks again when it should be over
+    assert words not in since(theirs, conversation)
+    assert told(conversation) == 1
+    post(theirs, "draft", conversation, text="Oi Ana")  # keys go on: it lasts, and nobody need be told
+    assert told(conversation) == 0
+    # his last key was long ago, and then he empties the field: that is told
+    Place.objects.filter(member=rui).update(typing_until=timezone.now() - timedelta(seconds=1))
+    assert words not in since(mine, conversation)
+    assert "data-look-again" not in since(mine, conversation)
+    post(theirs, "draft", conversation, text="")
+    assert told(conversation) == 1
+    post(theirs, "draft", conversation, text="Oi")
+    post(theirs, "reply", conversation, text="Oi")
+    assert words not in since(mine, conversation)
+
+
+def test_a_file_that_follows_leaves_what_is_written_meanwhile(bia: Membership, at_desk: Desk, talk: Talk):
+    conversation, client = talk(), at_desk(bia)
+    one, two = (SimpleUploadedFile(name, b"picture", "image/png") for name in ("1.png", "2.png"))
+    post(client, "draft", conversation, text="Duas")
+    assert post(client, "reply", conversation, text="Duas", file=one, key="1").status_code == 204
+    assert Place.objects.get(member=bia).draft == ""
+    post(client, "draft", conversation, text="E mais")
+    assert post(client, "reply", conversation, text="", file=two, key="2").status_code == 204
+    assert Place.objects.get(member=bia).draft == "E mais"
 
 
 def test_drafts_are_each_persons_own_and_reach_their_other_tab(

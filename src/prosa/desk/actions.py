@@ -114,7 +114,7 @@ def reply(
     key: str | None = None,
     known_epoch: int | None = None,
 ) -> int:
-    """Write to the customer; see :func:`replying.reply`. What was begun to be written is forgotten."""
+    """Write to the customer; see :func:`replying.reply`. With its words, what was begun to be written is forgotten."""
     _as(seat)
     with transaction.atomic():
         message_id = replying.reply(
@@ -126,7 +126,8 @@ def reply(
             key=key,
             known_epoch=known_epoch,
         )
-        Place.objects.filter(conversation=conversation, member=seat.member).update(draft="", typing_until=None)
+        if text.strip():  # a file that follows leaves alone what is written meanwhile
+            Place.objects.filter(conversation=conversation, member=seat.member).update(draft="", typing_until=None)
     return message_id
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from prosa.business.people import Membership
 from prosa.business.users import name_of
@@ -32,6 +32,7 @@ class Quote:
 
     author: str
     text: str
+    message_id: int
 
 
 @dataclass(slots=True)
@@ -72,11 +73,12 @@ class Bubble:
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A piece of a conversation, oldest first. ``older``: message id to ask for the piece before with, 0 at the beginning;
-    ``last``: the newest message id, to ask for what comes after."""
+    ``last``: the newest message id, to ask for what comes after; ``newer``: the same where more is known to be there, else 0."""
 
     bubbles: list[Bubble]
     older: int
     last: int
+    newer: int = 0
 
 
 def newest(conversation: Conversation, before: int = 0, most: int = PAGE) -> Stretch:
@@ -98,6 +100,32 @@ def newest(conversation: Conversation, before: int = 0, most: int = PAGE) -> Str
     )
 
 
+def after(conversation: Conversation, message_id: int, most: int = PAGE) -> Stretch:
+    """The messages that follow this one, with what happened since it."""
+    rows = list(_messages(conversation).filter(pk__gt=message_id).order_by("id")[: most + 1])
+    messages, end = rows[:most], rows[most].created_at if len(rows) > most else None
+    last = messages[-1].pk if messages else message_id
+    given = conversation.messages.filter(pk__lte=message_id).order_by("-pk")
+    begin = given.values_list("created_at", flat=True).first()
+    return Stretch(_draw(conversation, messages, begin, end), 0, last, last if end else 0)
+
+
+def around(conversation: Conversation, message_id: int, most: int = PAGE) -> Stretch:
+    """A message (or where it was) with as much before it as after it."""
+    if not conversation.messages.filter(pk__gte=message_id).exists():
+        return newest(conversation)
+    before = newest(conversation, max(1, message_id), most // 2)
+    follows = after(conversation, message_id - 1, most - most // 2)
+    drawn = {each.key: each for each in (*before.bubbles, *follows.bubbles)}
+    return Stretch(list(drawn.values()), before.older, follows.last, follows.newer)
+
+
+def beside(conversation: Conversation, note_id: int) -> int:
+    """The message a note was written after, 0 for none."""
+    written = Note.objects.filter(conversation=conversation, pk=note_id).values("created_at")[:1]
+    return conversation.messages.filter(created_at__lte=written).aggregate(last=Max("pk"))["last"] or 0
+
+
 def since(
     conversation: Conversation, last: int, at: datetime | None, unfinished: Iterable[int] = (), most: int = 200
 ) -> Stretch:
@@ -117,7 +145,8 @@ def since(
         again |= Q(inbox_id=conversation.inbox_id, provider_id__in=reacted)
     before = list(_messages(conversation).filter(again, pk__lte=last).order_by("id")[:most])
     found = _draw(conversation, [*before, *rows], at, None)
-    return Stretch(found, 0, rows[-1].pk if rows else last)
+    reached = rows[-1].pk if rows else last
+    return Stretch(found, 0, reached, reached if len(rows) == most else 0)
 
 
 def _messages(conversation: Conversation) -> QuerySet[Message]:
@@ -183,7 +212,9 @@ def _quotes(conversation: Conversation, messages: Iterable[Message]) -> dict[str
         return {}
     rows = conversation.messages.filter(inbox_id=conversation.inbox_id, provider_id__in=wanted)
     return {
-        each.provider_id or "": Quote(thread.author_name(each.author), each.text[:160] or thread.kind_name(each.kind))
+        each.provider_id or "": Quote(
+            thread.author_name(each.author), each.text[:160] or thread.kind_name(each.kind), each.pk
+        )
         for each in rows
     }
 

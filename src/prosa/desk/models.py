@@ -149,6 +149,23 @@ class Line(models.Model):
         return f"#{self.message_id}"
 
 
+class NoteLine(models.Model):
+    """A note as the search knows it, like :class:`Line`."""
+
+    note = models.OneToOneField(Note, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    business = models.ForeignKey(Business, db_index=False, on_delete=models.CASCADE, related_name="+")
+    conversation = models.ForeignKey(Conversation, db_index=False, on_delete=models.CASCADE, related_name="+")
+    words = SearchVectorField()
+
+    class Meta:
+        verbose_name = _("searchable note")
+        verbose_name_plural = _("searchable notes")
+        indexes = [GinIndex(fields=["words"], name="prosa_noteline_words")]
+
+    def __str__(self) -> str:
+        return f"#{self.note_id}"
+
+
 class AuditEntry(models.Model):
     """Who did what at the desk or to its people, and from where. Written in the transaction of the deed; never changed.
 

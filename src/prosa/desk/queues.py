@@ -82,6 +82,8 @@ class Row:
     """Since when the assistant waits for the answer to a question of its own."""
     found: str = ""
     """The line a search found, as HTML."""
+    found_at: str = ""
+    """Where in the conversation that is: a message's number, or ``n`` and a note's."""
 
     @property
     def cursor(self) -> str:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection, transaction
-from django.utils.html import escape
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from prosa import sql
 from prosa.business.models import Business
@@ -33,6 +34,8 @@ BATCHES_AT_ONCE = 2
 """What a person who searches waits for; the rest is the chore's."""
 BATCHES_A_MINUTE = 60
 MOST = 50
+MOST_EACH = 10
+"""Conversations of one contact."""
 MOST_WORDS = 8
 LONGEST = 200
 LEAST_DIGITS = 4
@@ -50,13 +53,15 @@ _NOT_DIGITS = re.compile(r"[\s().+\-/]+")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``ids`` of conversations; ``lines`` shows the message that matched, with the words marked, by conversation.
+    """``ids`` of conversations; ``lines`` shows the message or note that matched, with the words marked, by conversation, and
+    ``places`` where it is: a message's number, or ``n`` and a note's.
 
     ``whole`` is False while older messages are still being filed; ``full`` when there are more than are shown.
     """
 
     ids: list[int] = field(default_factory=list)
     lines: dict[int, SafeString] = field(default_factory=dict)
+    places: dict[int, str] = field(default_factory=dict)
     whole: bool = True
     full: bool = False
 
@@ -70,16 +75,16 @@ def search(business: Business, asked: str) -> Found:
     with connection.cursor() as hand:
         hand.execute(queries.stems.decode(), {"words": words})
         forms = {word: _forms(word, stems) for word, *stems in hand.fetchall()}
-        hand.execute(
-            queries.messages.decode(),
-            {
-                "asked": " & ".join("(" + " | ".join(f"'{form}':*" for form in forms[word]) + ")" for word in words),
-                "business": f"'business:{business.pk}'",
-                "business_id": business.pk,
-                "most": MOST + 1,
-            },
-        )
-        rows = hand.fetchall()
+        meant = {
+            "asked": " & ".join("(" + " | ".join(f"'{form}':*" for form in forms[word]) + ")" for word in words),
+            "business": f"'business:{business.pk}'",
+            "business_id": business.pk,
+            "most": MOST + 1,
+        }
+        hand.execute(queries.messages.decode(), meant)
+        said = hand.fetchall()
+        hand.execute(queries.notes.decode(), meant)
+        noted = hand.fetchall()
         hand.execute(
             queries.contacts.decode(),
             {
@@ -88,12 +93,29 @@ def search(business: Business, asked: str) -> Found:
                 "numbers": [f"phone:%{number}%" for number in _numbers(asked)],
                 "keys": [f"%:%{asked.strip().lower()}%"] if re.fullmatch(r"[\w.+-]*@[\w.-]*", asked.strip()) else [],
                 "most": MOST,
+                "each": MOST_EACH,
             },
         )
         people = [pk for (pk,) in hand.fetchall()]
     every = [form for word in words for form in forms[word]]
-    lines = {pk: marked(" ".join(filter(None, (text, spoken))), every) for pk, _message, text, spoken in rows[:MOST]}
-    return Found(list(dict.fromkeys([*people, *lines])), lines, whole, len(rows) > MOST or len(people) == MOST)
+    hits = [
+        (at, pk, str(message), " ".join(filter(None, (text, spoken)))) for pk, message, at, text, spoken in said[:MOST]
+    ]
+    hits += [(at, pk, f"n{note}", text) for pk, note, at, text in noted[:MOST]]
+    latest: dict[int, tuple[str, str]] = {}
+    for _at, pk, place, text in sorted(hits, reverse=True):
+        latest.setdefault(pk, (place, text))
+    return Found(
+        list(dict.fromkeys([*people, *latest])),
+        {pk: _line(place, marked(text, every)) for pk, (place, text) in latest.items()},
+        {pk: place for pk, (place, _text) in latest.items()},
+        whole,
+        max(len(said), len(noted), len(people) + 1) > MOST,
+    )
+
+
+def _line(place: str, shown: SafeString) -> SafeString:
+    return format_html("<b>{}</b> {}", _("Note:"), shown) if place.startswith("n") else shown
 
 
 def fold(text: str) -> str:
@@ -148,7 +170,7 @@ def fill(batches: int, *, wait: bool = False) -> bool:
     ``wait`` for somebody who is just doing so; else they are left to it.
     """
     Mark.objects.get_or_create(name=MARK, defaults={"position": 0})
-    for _ in range(batches):
+    for _batch in range(batches):
         with transaction.atomic(), connection.cursor() as hand:
             hand.execute((queries.mark if wait else queries.mark_if_free).decode())
             found = hand.fetchone()
@@ -160,6 +182,7 @@ def fill(batches: int, *, wait: bool = False) -> bool:
             values: dict[str, Any] = {"through": through, "marks": _MARKS, "blanks": " " * len(_MARKS)}
             hand.execute(queries.fill.decode(), values | {"after": found[0] - MARGIN})
             hand.execute(queries.hear.decode(), values | {"after": found[0] - HEARD_MARGIN})
+            hand.execute(queries.notes_fill.decode(), {"marks": _MARKS, "blanks": " " * len(_MARKS)})
             hand.execute(queries.moved.decode(), {"through": through})
         if through >= newest:
             return True

@@ -43,6 +43,18 @@ WHERE a.message_id > %(after)s AND a.message_id <= %(through)s AND a.transcript 
 GROUP BY m.id
 ON CONFLICT (message_id) DO UPDATE SET words = excluded.words, heard = true
 
+-- name: notes_fill
+-- Notes that are not there yet; they are few. Rows commit in another order than their numbers.
+INSERT INTO prosa_desk_noteline (note_id, business_id, conversation_id, words)
+SELECT n.id, n.business_id, n.conversation_id,
+       to_tsvector('pg_catalog.simple', translate(prosa_fold(left(n.text, 20000)), %(marks)s, %(blanks)s))
+       || array_to_tsvector(ARRAY['business:' || n.business_id])
+FROM prosa_desk_note n
+WHERE n.id > coalesce((SELECT max(note_id) FROM prosa_desk_noteline), 0) - 500
+  AND NOT EXISTS (SELECT FROM prosa_desk_noteline l WHERE l.note_id = n.id)
+ORDER BY n.id LIMIT 5000
+ON CONFLICT (note_id) DO NOTHING
+
 -- name: stems
 -- The beginnings that the forms of a word share in the desk's languages.
 SELECT t.word, ts_lexize('portuguese_stem', prosa_fold_pt(t.word)), ts_lexize('spanish_stem', t.word), ts_lexize('english_stem', t.word)
@@ -58,13 +70,27 @@ hits AS MATERIALIZED (
     WHERE numnode(asked.words) > 0 AND l.words @@ (%(business)s::tsquery && asked.words)
     GROUP BY l.conversation_id ORDER BY max(l.message_id) + 0 DESC LIMIT %(most)s
 )
-SELECT h.conversation_id, m.id, m.text, (SELECT string_agg(concat_ws(' ', a.transcript, a.filename), ' ') FROM prosa_conversations_attachment a WHERE a.message_id = m.id)
+SELECT h.conversation_id, m.id, m.created_at, m.text, (SELECT string_agg(concat_ws(' ', a.transcript, a.filename), ' ') FROM prosa_conversations_attachment a WHERE a.message_id = m.id)
 FROM hits h JOIN prosa_conversations_message m ON m.id = h.message_id
 JOIN prosa_conversations_conversation c ON c.id = h.conversation_id AND c.business_id = %(business_id)s
 ORDER BY m.id DESC
 
+-- name: notes
+-- The same over what colleagues noted.
+WITH asked AS MATERIALIZED (SELECT to_tsquery('pg_catalog.simple', %(asked)s) AS words),
+hits AS MATERIALIZED (
+    SELECT l.conversation_id, max(l.note_id) AS note_id
+    FROM asked, prosa_desk_noteline l
+    WHERE numnode(asked.words) > 0 AND l.words @@ (%(business)s::tsquery && asked.words)
+    GROUP BY l.conversation_id ORDER BY max(l.note_id) + 0 DESC LIMIT %(most)s
+)
+SELECT h.conversation_id, n.id, n.created_at, n.text
+FROM hits h JOIN prosa_desk_note n ON n.id = h.note_id
+JOIN prosa_conversations_conversation c ON c.id = h.conversation_id AND c.business_id = %(business_id)s
+ORDER BY n.id DESC
+
 -- name: contacts
--- The latest conversation of each contact whose name, number or address is meant.
+-- The conversations of each contact whose name, number or address is meant, the latest of all first.
 WITH people AS (
     SELECT ct.id FROM prosa_contacts_contact ct
     WHERE ct.business_id = %(business_id)s AND ct.name <> '' AND prosa_fold(ct.name) LIKE ALL (%(names)s::text[])
@@ -74,5 +100,5 @@ WITH people AS (
 )
 SELECT c.id FROM people p
 CROSS JOIN LATERAL (
-    SELECT id FROM prosa_conversations_conversation c WHERE c.contact_id = p.id AND c.business_id = %(business_id)s ORDER BY id DESC LIMIT 1) c
+    SELECT id FROM prosa_conversations_conversation c WHERE c.contact_id = p.id AND c.business_id = %(business_id)s ORDER BY id DESC LIMIT %(each)s) c
 ORDER BY c.id DESC LIMIT %(most)s

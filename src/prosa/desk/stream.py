@@ -10,6 +10,7 @@ Events, with JSON:
   milliseconds, "pane": a mark that changes with the pane about the customer, "html"}``
 - ``read``: the tab's own person has read a conversation, here or elsewhere. ``{"id", "upto": message}``
 - ``looking``: who else has the conversation of this tab before them. ``{"id", "names"}``
+- ``types``: the customer of a conversation writes just now, for the next few seconds. ``{"id"}``
 - ``refresh``: something may have been missed; ``ready`` instead of the first one when nothing was
 - ``still``: every 15 s, so that the page and proxies know the connection lives
 """
@@ -37,6 +38,7 @@ from prosa.business.models import Business
 from prosa.business.people import Membership
 from prosa.business.users import active
 from prosa.conversations.models import Conversation
+from prosa.conversations.presence import TOPIC as TYPES
 from prosa.desk import assignment, presence, queues
 
 log = logging.getLogger(__name__)
@@ -135,6 +137,7 @@ class Board:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._always(self._tell_changes, with_database))
                 group.create_task(self._always(self._tell_places, with_database))
+                group.create_task(self._always(self._tell_typing, with_database))
                 group.create_task(self._always(self._look_who_is_here, with_database))
         finally:
             self._heard_at = None
@@ -185,6 +188,20 @@ class Board:
                     tab.tell(event)
                 await asyncio.sleep(TICK_S)
 
+    async def _tell_typing(self, thread: ThreadPoolExecutor) -> None:
+        """Which customers write just now, to all of their business; a page shows it where it has the conversation open."""
+        loop = asyncio.get_running_loop()
+        async with realtime.follow(TYPES) as news:
+            while True:
+                numbers = await news.numbers()
+                if numbers is None or len(numbers) > MOST_AT_ONCE:
+                    continue  # who goes on writing says so again
+                businesses = set(self._tabs)
+                for conversation_id, business_id in await loop.run_in_executor(thread, _whose, numbers, businesses):
+                    for tab in self._tabs.get(business_id, ()):
+                        tab.tell(f"event: types\ndata: {json.dumps({'id': conversation_id})}\n\n")
+                await asyncio.sleep(TICK_S)
+
     def quiet_since(self, at: float) -> bool:
         """Is it certain that nothing changed since this moment (of the clock), so that a page drawn then is still true?"""
         return self._heard_at is not None and self._heard_at < at - SLACK_S
@@ -232,6 +249,16 @@ def _hang_up() -> None:
     connection.close()  # that of the thread it is called in
 
 
+def _whose(numbers: Iterable[int], businesses: Iterable[int]) -> list[tuple[int, int]]:
+    """Those of these conversations that are of these businesses, and of which."""
+    try:
+        found = Conversation.objects.filter(pk__in=list(numbers), business__in=list(businesses))
+        return list(found.values_list("pk", "business_id"))
+    except Exception:
+        connection.close()
+        raise
+
+
 def _drawn(numbers: Iterable[int], wanted: set[tuple[int, str]]) -> dict[tuple[int, str], str]:
     """The rows of these conversations as events, by business and language."""
     try:
@@ -266,9 +293,7 @@ def _drawn(numbers: Iterable[int], wanted: set[tuple[int, str]]) -> dict[tuple[i
 def version(conversation: Conversation) -> str:
     """The mark of what the pane about the customer shows now; another one when that changes."""
     with connection.cursor() as hand:
-        hand.execute(
-            queries.changed.decode(), {"ids": [conversation.pk], "businesses": [conversation.business_id]}
-        )
+        hand.execute(queries.changed.decode(), {"ids": [conversation.pk], "businesses": [conversation.business_id]})
         found = hand.fetchone()
     return str(found[-1]) if found else ""
 

@@ -28,7 +28,8 @@ from prosa.desk.models import Place
 from prosa.errors import BadInput, ConfigurationError, PermanentError, ProsaError, TooLarge
 
 TYPING_S = 8
-"""How long somebody is said to be typing after their last key."""
+"""How long somebody is said to be typing after their last key. The page says so again every four while keys come; that is not
+published: whoever was shown it looks again when this is over."""
 MOST_DRAFT = 10_000
 MOST_KEY = 50
 VOICE_TYPE: Final = "audio/ogg; codecs=opus"
@@ -117,7 +118,7 @@ def draft(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
     Place.objects.filter(pk=place.pk).update(
         draft=text, draft_note=bool(request.POST.get("note")), typing_until=until, changed_at=now, read_id=F("read_id")
     )
-    if was != (until is not None):
+    if was != (until is not None) or (place.draft.strip() and until is None):
         realtime.publish("conversation", conversation.pk)
     return HttpResponse(status=204)
 

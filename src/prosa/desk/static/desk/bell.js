@@ -32,11 +32,20 @@ export function chime() {
   }
 }
 
+// To its conversation, also where this tab's list does not hold it.
+function go(id) {
+  window.focus();
+  if (!id || location.pathname === `${body.dataset.mount}c/${id}`) return;
+  const link = document.querySelector(`#row-${id} a`);
+  if (link) link.click();
+  else location.assign(`${body.dataset.mount}c/${id}`);
+}
+
 function show(title, text, id) {
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   try {
     const shown = new Notification(title, { body: text, tag: `prosa-${id}`, icon: document.body.dataset.icon });
-    shown.addEventListener("click", () => { window.focus(); document.querySelector(`#row-${id} a`)?.click(); shown.close(); });
+    shown.addEventListener("click", () => { go(id); shown.close(); });
   } catch {
     // Phones allow it to service workers only.
   }

@@ -4,7 +4,8 @@
 import { appear } from "./assist.js";
 import { drop, files, leaveFiles, remove, stopRecording } from "./enclosures.js";
 import { chooseTemplate, when } from "./later.js";
-import { catchUp, post, refuse, talk, toEnd } from "./talk.js";
+import { toEnd } from "./messages.js";
+import { catchUp, post, refuse, talk } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -14,13 +15,13 @@ let writing = null; // what is written in the conversation that is open
 
 export function attend() {
   const form = $("composer");
-  writing = form ? { form, field: $("text"), kept: $("text").value, timer: 0, quote: "", sending: false, pressed: null } : null;
+  writing = form ? { id: talk.id, form, field: $("text"), kept: $("text").value, saved: $("text").value, keptAt: 0, keeping: null, timer: 0, quote: "", sending: false, pressed: null } : null;
   if (!writing) return;
   restore(writing);
   grow(writing.field);
   appear($("offer"));
   when();
-  if (matchMedia("(min-width: 60rem)").matches) writing.field.focus({ preventScroll: true });
+  if (!$("bubbles").closest("[data-shown]") && matchMedia("(min-width: 60rem)").matches) writing.field.focus({ preventScroll: true });
 }
 
 export function forsake() {
@@ -76,37 +77,51 @@ function draftOf(w) {
   return values;
 }
 
-async function keep(w) {
+function keep(w) {
   clearTimeout(w.timer);
-  const before = w.kept;
-  w.kept = w.field.value;
-  try {
-    if (!(await post(w.form.dataset.draft, draftOf(w))).ok) w.kept = before;
-  } catch {
-    w.kept = before; // the next key tries again
-  }
+  w.keptAt = Date.now();
+  w.keeping = save(w);
 }
 
+async function save(w) {
+  const before = w.kept, text = w.field.value;
+  w.kept = text;
+  const answer = await post(w.form.dataset.draft, draftOf(w)).catch(() => null);
+  if (answer?.ok) {
+    w.saved = text;
+    if (w.field.value === text) sessionStorage.removeItem(leftKey(w));
+    return;
+  }
+  w.kept = before; // the next key tries again
+  if (w !== writing) leaveText(w);
+}
+
+// Saved in a pause, and every few seconds while keys come: colleagues see that somebody writes for twice as long.
+const PAUSE_MS = 1200, WRITES_MS = 4000;
 function keepSoon(w) {
   clearTimeout(w.timer);
   if (!w.kept !== !w.field.value) keep(w);
-  else w.timer = setTimeout(() => keep(w), 1200);
+  else w.timer = setTimeout(() => keep(w), Math.max(0, Math.min(PAUSE_MS, w.keptAt + WRITES_MS - Date.now())));
 }
 
-// A page that is reloaded asks for itself before its last words have arrived: they wait in the tab.
-const FRESH_MS = 60000;
-const leftKey = () => `prosa-left-${talk.id}`;
+// A page that is reloaded asks for itself before its last words have arrived, and where the session ended they never do: they wait
+// in the tab, for the same person only, until they are saved or sent.
+const LEFT_MS = 12 * 3600000;
+const leftKey = (w) => `prosa-left-${document.body.dataset.member}-${w.id}`;
+function leaveText(w) {
+  sessionStorage.setItem(leftKey(w), JSON.stringify({ text: w.field.value, base: w.saved, at: Date.now() }));
+}
 function restore(w) {
-  const left = JSON.parse(sessionStorage.getItem(leftKey()) ?? "null");
-  sessionStorage.removeItem(leftKey());
-  if (!left || Date.now() - left.at > FRESH_MS) return;
-  w.field.value = left.text;
+  const left = JSON.parse(sessionStorage.getItem(leftKey(w)) ?? "null"), draft = w.field.value;
+  if (!left || Date.now() - left.at > LEFT_MS || draft === left.text) { sessionStorage.removeItem(leftKey(w)); return; }
+  if (!draft || draft === left.base || left.text.startsWith(draft)) w.field.value = left.text;
+  else if (!draft.startsWith(left.text)) w.field.value = `${draft}\n\n${left.text}`; // something else was begun elsewhere meanwhile
   keepSoon(w);
 }
-addEventListener("pageshow", (event) => { if (event.persisted) sessionStorage.removeItem(leftKey()); });
+addEventListener("pageshow", (event) => { if (event.persisted && writing) sessionStorage.removeItem(leftKey(writing)); });
 addEventListener("pagehide", () => {
-  if (!writing || writing.field.value === writing.kept || writing.sending) return;
-  sessionStorage.setItem(leftKey(), JSON.stringify({ text: writing.field.value, at: Date.now() }));
+  if (!writing || writing.field.value === writing.saved || writing.sending) return;
+  leaveText(writing);
   const headers = { "X-CSRFToken": document.body.dataset.csrf, "HX-Request": "true" };
   fetch(writing.form.dataset.draft, { method: "POST", body: draftOf(writing), headers, keepalive: true }).catch(() => {});
 });
@@ -127,7 +142,7 @@ document.addEventListener("prosa:since", (event) => {
   returning = false;
   if (draft === undefined || !away || writing.sending || field.value !== writing.kept || field.value === draft) return;
   field.value = draft;
-  writing.kept = draft;
+  writing.kept = writing.saved = draft;
   grow(field);
 });
 
@@ -178,6 +193,7 @@ async function send() {
   w.form.setAttribute("aria-busy", "true");
   clearTimeout(w.timer);
   try {
+    await w.keeping; // arriving after the message, it would bring the draft back
     for (const [index, file] of (enclosed.length ? enclosed : [null]).entries()) {
       const values = new FormData();
       values.set("text", index === 0 ? text : "");
@@ -204,7 +220,8 @@ async function send() {
 function sent(w, text) {
   // What was typed while it was being sent stays.
   w.field.value = w.field.value.startsWith(text) ? w.field.value.slice(text.length).trimStart() : w.field.value;
-  w.kept = "";
+  w.kept = w.saved = "";
+  sessionStorage.removeItem(leftKey(w));
   unquote(w);
   if (w !== writing) return;
   $("rewritten").hidden = true;

@@ -6,7 +6,7 @@ import { ended } from "./ended.js";
 import { attend, look, looking, tab } from "./looking.js";
 import { listen } from "./stream.js";
 import { hear } from "./keys.js";
-import { catchUp, leave, refreshContact, settle, talk } from "./talk.js";
+import { catchUp, customerTypes, leave, refreshContact, settle, talk } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
 const body = document.body;
@@ -42,7 +42,13 @@ setInterval(() => tell(rows), 30000);
 // ── the list ──
 
 const searching = () => Boolean(new URLSearchParams(listed).get("q"));
-let listed = location.search; // what the list shows, also while the address is a conversation's
+// What the list shows, also while the address is a conversation's. "at" is the conversation's own: the message it was opened at.
+let listed = without(location.search, "at");
+function without(search, name) {
+  const values = new URLSearchParams(search);
+  values.delete(name);
+  return values.size ? `?${values}` : "";
+}
 
 function belongs(row, was) {
   // What a search found only the server knows: rows change where they stand, nothing comes or goes.
@@ -105,7 +111,10 @@ function put(event) {
   rows.querySelector(".empty")?.remove();
   if (old && searching()) {
     const hit = old.querySelector(".hit");
-    if (hit) row.querySelector(".said").replaceWith(hit);
+    if (hit) {
+      row.querySelector(".said").replaceWith(hit);
+      for (const name of ["href", "hx-get"]) row.querySelector("a").setAttribute(name, old.querySelector("a").getAttribute(name));
+    }
     old.replaceWith(row);
   } else {
     old?.remove();
@@ -175,6 +184,7 @@ if (body.dataset.stream) {
     },
     read: readUpTo,
     looking,
+    types: (event) => customerTypes(event.id),
     ready: count,
     refresh: missed,
   }, count); // asking for the numbers says whether it is the session that ended
@@ -197,7 +207,11 @@ document.addEventListener("htmx:afterSwap", (event) => {
 });
 document.addEventListener("htmx:beforeOnLoad", (event) => { if (event.detail.xhr.status === 401) { event.preventDefault(); ended(); } });
 // The queue, its filters and the search stay in the address when a conversation is opened.
-document.addEventListener("htmx:pushedIntoHistory", () => { if (listed) history.replaceState(history.state, "", location.pathname + listed); });
+document.addEventListener("htmx:pushedIntoHistory", () => {
+  const at = new URLSearchParams(location.search).get("at"), kept = new URLSearchParams(listed);
+  if (at) kept.set("at", at);
+  if (kept.size) history.replaceState(history.state, "", `${location.pathname}?${kept}`);
+});
 addEventListener("popstate", () => location.reload());
 
 function step(by) {

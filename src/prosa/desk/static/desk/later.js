@@ -3,7 +3,8 @@
 import { nothing } from "./assist.js";
 import { clear, focusComposer, put, words } from "./composer.js";
 import { ended } from "./ended.js";
-import { catchUp, post, refuse, toEnd } from "./talk.js";
+import { toEnd } from "./messages.js";
+import { catchUp, post, refuse } from "./talk.js";
 
 const $ = (id) => document.getElementById(id);
 const language = document.documentElement.lang || "en";

@@ -3,6 +3,7 @@
 import { attend, focusComposer, forsake } from "./composer.js";
 import { tell } from "./desk.js";
 import { ended } from "./ended.js";
+import { close, open, stays, take, toEnd, unseen } from "./messages.js";
 
 const $ = (id) => document.getElementById(id);
 const csrf = document.body.dataset.csrf;
@@ -11,17 +12,6 @@ export const talk = { id: 0 };
 let last = "0", at = "", busy = false, again = false;
 
 const bubbles = () => $("bubbles");
-const atEnd = () => { const list = bubbles(); return !list || list.scrollHeight - list.scrollTop - list.clientHeight < 80; };
-let stuck = true; // is the newest message what is being read?
-export function toEnd() {
-  const list = bubbles(), more = $("newer");
-  stuck = true;
-  if (list) {
-    list.scrollTop = list.scrollHeight;
-    requestAnimationFrame(() => { if (stuck) list.scrollTop = list.scrollHeight; }); // heights were estimates until drawn
-  }
-  if (more) more.hidden = true;
-}
 
 // ── opening and leaving ──
 
@@ -32,97 +22,18 @@ export function settle() {
   last = thread.dataset.last;
   at = thread.dataset.at;
   tell(thread);
-  days();
-  toEnd();
   window_();
-  $("newer").addEventListener("click", toEnd);
-  let top = bubbles().scrollTop;
-  bubbles().addEventListener("scroll", () => {
-    // Only going up leaves the end: pictures and the composer grow without anybody having scrolled.
-    if (atEnd()) { stuck = true; $("newer").hidden = true; } else if (bubbles().scrollTop < top - 2) stuck = false;
-    top = bubbles().scrollTop;
-  }, { passive: true });
-  const follow = () => { if (stuck) toEnd(); };
-  bubbles().addEventListener("load", follow, true); // a picture has its height only now,
-  bubbles().addEventListener("contentvisibilityautostatechange", follow, true); // a bubble when it is drawn,
-  new ResizeObserver(follow).observe(bubbles()); // and the field below grows while one writes
-  bubbles().addEventListener("htmx:beforeSwap", hold);
+  lookAgain(thread.dataset.lookAgain);
   $("show-contact").addEventListener("click", openContact);
   attend();
+  open(thread.dataset.shown); // last: where a message was looked for, it has the focus
 }
 
 export function leave() {
   forsake();
+  close();
+  lookAgain(0);
   talk.id = 0;
-}
-
-// Older messages are put above without what is read moving.
-function hold(event) {
-  const list = bubbles();
-  if (!event.target.classList?.contains("more")) return;
-  const first = list.querySelector(":scope > .bubble, :scope > .note, :scope > .event");
-  const from = first?.getBoundingClientRect().top;
-  stuck = false;
-  list.addEventListener("htmx:afterSettle", () => {
-    days();
-    const settle = () => { if (first) list.scrollTop += first.getBoundingClientRect().top - from; };
-    settle();
-  }, { once: true });
-}
-
-function days() {
-  const list = bubbles();
-  const format = new Intl.DateTimeFormat(document.documentElement.lang, { weekday: "long", day: "numeric", month: "long" });
-  for (const line of list.querySelectorAll(".day")) line.remove();
-  let before = "";
-  for (const item of list.querySelectorAll(":scope > li:not(.more)")) {
-    const time = item.querySelector("time[datetime]");
-    if (!time) continue;
-    const date = new Date(time.dateTime), day = date.toDateString();
-    if (day !== before) {
-      const line = document.createElement("li");
-      line.className = "day";
-      line.textContent = day === new Date().toDateString() ? new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(0, "day") : format.format(date);
-      item.before(line);
-    }
-    before = day;
-  }
-  group(list);
-}
-
-// Bubbles of one author in a row stand together; a long run of events folds.
-const CLOSE_MS = 5 * 60000, MANY = 4;
-function group(list) {
-  let last = null, run = [];
-  const fold = () => {
-    if (run.length >= MANY && !run[0].previousElementSibling?.classList.contains("folded")) {
-      const line = document.createElement("li"), button = document.createElement("button");
-      line.className = "folded";
-      button.type = "button";
-      button.textContent = list.dataset.events.replace("%s", run.length);
-      button.setAttribute("aria-expanded", "false");
-      const those = [...run];
-      for (const each of those) each.hidden = true;
-      button.addEventListener("click", () => {
-        const open = button.getAttribute("aria-expanded") !== "true";
-        button.setAttribute("aria-expanded", String(open));
-        for (const each of those) each.hidden = !open;
-      });
-      line.append(button);
-      run[0].before(line);
-    }
-    run = [];
-  };
-  for (const item of list.querySelectorAll(":scope > li")) {
-    if (item.classList.contains("event")) { run.push(item); last = null; continue; }
-    fold();
-    if (!item.classList.contains("bubble")) { last = null; continue; }
-    const whose = item.classList.contains("in") ? "in" : `out ${item.querySelector(".who")?.textContent.trim()}`;
-    const moment = new Date(item.querySelector("footer time").dateTime);
-    item.classList.toggle("again", last !== null && last.whose === whose && moment - last.moment < CLOSE_MS);
-    last = { whose, moment };
-  }
-  fold();
 }
 
 // ── what comes in ──
@@ -140,23 +51,17 @@ export async function catchUp() {
     const holder = document.createElement("template");
     holder.innerHTML = await answer.text();
     const fresh = holder.content.querySelector("#fresh"), standing = holder.content.querySelector("#standing");
-    const stay = stuck || atEnd(), list = bubbles();
-    let added = 0;
-    for (const item of [...fresh.children]) {
-      const old = $(item.id);
-      if (old) old.replaceWith(item);
-      else { list.append(item); added += 1; speak(item); }
-    }
+    const stay = stays(), added = take([...fresh.children], Number(last), speak);
     last = fresh.dataset.last;
     at = fresh.dataset.at;
     const now = $("standing");
     document.dispatchEvent(new CustomEvent("prosa:since", { detail: holder.content }));
     if (now.dataset.state !== standing.dataset.state || now.innerHTML !== standing.innerHTML) now.replaceWith(standing);
-    tell(list);
-    if (added) days();
     if (stay) toEnd();
     else if (added) $("newer").hidden = false;
     window_();
+    lookAgain(fresh.dataset.lookAgain);
+    again ||= "more" in fresh.dataset;
   } catch {
     // The stream says when the connection is back.
   } finally {
@@ -165,9 +70,31 @@ export async function catchUp() {
   }
 }
 
+document.addEventListener("prosa:whole", catchUp);
+
+// That somebody writes here too ends unsaid: it is looked for when it should be over.
+let looking = 0;
+function lookAgain(seconds) {
+  clearTimeout(looking);
+  looking = seconds ? setTimeout(catchUp, Number(seconds) * 1000 + 300) : 0;
+}
+
+// The customer writes: said until they have, or have not for a while.
+const TYPES_MS = 7000;
+let typing = 0;
+export function customerTypes(id) {
+  if (id && id !== talk.id) return;
+  const line = $("customer-types");
+  clearTimeout(typing);
+  if (!line) return;
+  line.textContent = id ? line.dataset.text : "";
+  if (id) typing = setTimeout(customerTypes, TYPES_MS, 0);
+}
+
 // For those who hear the page: what a customer just wrote.
 function speak(item) {
   if (!item.classList.contains("in")) return;
+  customerTypes(0);
   const said = item.querySelector(".text")?.textContent || item.querySelector("[aria-label], img[alt]")?.ariaLabel || "";
   $("aloud").textContent = `${document.querySelector(".thread h2").textContent}: ${said}`.slice(0, 300);
 }
