@@ -9,8 +9,9 @@ import pytest
 from django.utils import timezone, translation
 
 import prosa
+from prosa.business.models import Business
 from prosa.conversations import reasons
-from prosa.conversations.models import Event, Message
+from prosa.conversations.models import Conversation, Event, Message
 from prosa.conversations.templatetags.prosa_admin import trouble
 from prosa.conversations.thread import in_words
 from prosa.desk.digests import news
@@ -38,7 +39,8 @@ def test_a_mail_and_the_timeline_tell_it_in_the_same_words(code: str):
         told = news(
             1, "handed_off", timezone.now(), name="Ana", inbox="Loja", team="", reason=code, said=None, notices=()
         )
-        line = in_words(Event(kind="handed_off", actor="bot", data={"reason": code}), {})
+        event = Event(pk=1, kind="handed_off", actor="bot", data={"reason": code})
+        line = in_words(Conversation(business=Business()), [event])[1]
     assert said != code
     assert said in told.what
     assert said in line
