@@ -14,6 +14,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role, Team
+from prosa.channels.models import Inbox
 from prosa.conversations import ownership
 from prosa.conversations.lanes import Dispatch, Lane
 from prosa.conversations.models import Conversation, Event, Message, State
@@ -168,13 +169,90 @@ def test_naming_somebody_withdraws_nothing_said_about_it(bia: Membership, talk: 
     assert message.status == "withdrawn"
 
 
-def test_what_a_person_took_meanwhile_is_theirs(bia: Membership, rui: Membership, talk: Talk):
-    come(bia)
+@pytest.mark.parametrize("who", ["the one who was named", "somebody else"])
+def test_what_a_person_took_meanwhile_is_theirs(who: str, bia: Membership, rui: Membership, talk: Talk):
+    come(bia, rui)
     conversation = handed_off(talk)
-    ownership.take(conversation.pk, f"user:{rui.user_id}", rui.pk)
     assert assignment.offer(conversation.pk) is True
-    assert assignment.pass_on(conversation.pk, bia.pk, "away") is False
-    assert (of(conversation).assignee, conversation.state) == (rui, State.AGENT_ACTIVE)
+    assert of(conversation).assignee == bia
+    ago(conversation, 6)
+    taker = bia if who == "the one who was named" else rui
+    ownership.take(conversation.pk, f"user:{taker.user_id}", taker.pk)
+    assert assignment.pass_on(conversation.pk) is False
+    assert (of(conversation).assignee, conversation.state) == (taker, State.AGENT_ACTIVE)
+
+
+@pytest.mark.parametrize("what", ["taken", "answered"])
+def test_the_round_looks_again_when_it_has_the_lock(
+    what: str, bia: Membership, rui: Membership, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
+    """Between its list and the lock somebody was faster."""
+    come(bia, rui)
+    conversation = handed_off(talk)
+    assignment.offer(conversation.pk)
+    if what == "answered":
+        ownership.take(conversation.pk, f"user:{bia.user_id}", bia.pk)
+        Message.objects.filter(conversation=conversation).update(pending=True)
+        leave(bia)
+    ago(conversation, 30)
+    good = assignment._held
+
+    def meanwhile(pk: int) -> Conversation | None:
+        move = Move.TAKE if what == "taken" else Move.REPLY
+        ownership.act(pk, Wish(move, f"user:{bia.user_id}", assignee=bia.pk))
+        return good(pk)
+
+    monkeypatch.setattr(assignment, "_held", meanwhile)
+    assignment.go_round()
+    assert (of(conversation).assignee, conversation.state) == (bia, State.AGENT_ACTIVE)
+    assert not conversation.events.filter(kind="assigned", data__reason__isnull=False).exists()
+
+
+def test_who_may_only_look_any_more_is_relieved(bia: Membership, rui: Membership, talk: Talk):
+    """Named or had, a customer waiting or not, by day or by night."""
+    named, had = handed_off(talk), handed_off(talk, "Eva")
+    ownership.act(named.pk, Wish(Move.ASSIGN, "user:1", assignee=bia.pk))
+    ownership.take(had.pk, f"user:{bia.user_id}", bia.pk)
+    come(bia, rui)
+    Membership.objects.filter(pk=bia.pk).update(role=Role.VIEWER)
+    assignment.go_round()
+    for conversation in (named, had):
+        assert (of(conversation).assignee, conversation.state) == (rui, State.AWAITING_AGENT)
+
+
+def test_who_is_made_a_viewer_has_nothing_in_hand(
+    bia: Membership, member: Any, talk: Talk, at_desk: Callable[[Membership], Client]
+):
+    named, had, ended = talk(), talk("Eva"), talk("Lia")
+    ownership.act(named.pk, Wish(Move.ASSIGN, "user:1", assignee=bia.pk))
+    ownership.take(had.pk, f"user:{bia.user_id}", bia.pk)
+    ownership.act(ended.pk, Wish(Move.RESOLVE, "user:1", assignee=bia.pk))
+    client = at_desk(member("Ada", Role.OWNER))
+    address = reverse("desk:member", args=[bia.pk])
+    assert client.post(address, {"role": "admin", "capacity": "6"}).status_code == 302
+    assert (of(named).assignee, of(had).assignee) == (bia, bia)
+    assert client.post(address, {"role": "viewer", "capacity": "6"}).status_code == 302
+    for conversation in (named, had):
+        assert (of(conversation).assignee, conversation.state) == (None, State.AWAITING_AGENT)
+        assert conversation.events.latest("id").data["why"] == "viewer"
+    assert (of(ended).assignee, ended.state) == (bia, State.RESOLVED)
+
+
+def test_one_broken_business_keeps_no_other_waiting(
+    bia: Membership, talk: Talk, elsewhere: Business, monkeypatch: pytest.MonkeyPatch
+):
+    theirs, ours = talk("Zé", State.AWAITING_AGENT, of=elsewhere), handed_off(talk)
+    come(bia)
+    good = assignment.opening
+
+    def broken(business: Business) -> Any:
+        if business == elsewhere:
+            raise RuntimeError
+        return good(business)
+
+    monkeypatch.setattr(assignment, "opening", broken)
+    assignment.go_round()
+    assert (of(ours).assignee, of(theirs).assignee) == (bia, None)
 
 
 def test_given_to_a_team_by_hand_the_rota_names_one_of_it(
@@ -383,6 +461,61 @@ def test_what_was_put_aside_is_back(why: str, bia: Membership, talk: Talk):
     woken = conversation.events.get(kind="woken")
     assert (woken.actor, woken.data["reason"]) == ("system", why)
     assert clocks.wake() == 0
+
+
+def test_a_fresh_snooze_outlives_the_clock_that_looked_before(
+    bia: Membership, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
+    conversation = handed_off(talk)
+    ownership.act(conversation.pk, Wish(Move.SNOOZE, "user:1", assignee=bia.pk, snooze=600))
+    ago(conversation, 11)
+    good = ownership.act
+
+    def meanwhile(pk: int, wish: Wish) -> Any:
+        good(pk, Wish(Move.SNOOZE, "user:1", assignee=bia.pk, snooze=86400))
+        return good(pk, wish)
+
+    monkeypatch.setattr(ownership, "act", meanwhile)
+    assert clocks.wake() == 0
+    left = of(conversation).snoozed_until
+    assert left is not None
+    assert left > timezone.now() + timedelta(hours=23)
+
+
+def test_a_channel_that_is_gone_keeps_nobody_from_the_assistant(bia: Membership, talk: Talk):
+    """Nothing can be told there; it is given back all the same, and so is what comes after it."""
+    Business.objects.update(handback_minutes=30, tell_handback=True)
+    broken, sound = handed_off(talk), handed_off(talk, "Eva")
+    inbox = Inbox.objects.create(
+        business=broken.business, slug="x", kind="gone_plugin", name="x", routing_key="x", credentials={}
+    )
+    Conversation.objects.filter(pk=broken.pk).update(inbox=inbox)
+    ago(broken, 61)
+    ago(sound, 60)
+    assert clocks.hand_back() == 2
+    assert of(broken).state == of(sound).state == State.BOT
+    assert Message.objects.get(author="system").conversation == sound
+
+
+def test_one_conversation_in_trouble_keeps_no_other(bia: Membership, talk: Talk, monkeypatch: pytest.MonkeyPatch):
+    Business.objects.update(handback_minutes=30)
+    first, second = handed_off(talk), handed_off(talk, "Eva")
+    asleep = [handed_off(talk, "Lia"), handed_off(talk, "Rita")]
+    for each in asleep:
+        ownership.act(each.pk, Wish(Move.SNOOZE, "user:1", assignee=bia.pk, snooze=600))
+    for each in (first, second, *asleep):
+        ago(each, 60)
+    good, broken = ownership.act, {first.pk, asleep[0].pk}
+
+    def act(pk: int, wish: Wish) -> Any:
+        if pk in broken:
+            raise RuntimeError
+        return good(pk, wish)
+
+    monkeypatch.setattr(ownership, "act", act)
+    assert (clocks.wake(), clocks.hand_back()) == (1, 1)
+    assert of(second).state == State.BOT
+    assert of(asleep[1]).snoozed_until is None
 
 
 def test_the_round_and_the_clock_are_chores():

@@ -7,6 +7,7 @@ more than they said they can hold.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from prosa.conversations.states import Move
 from prosa.hookspecs import hookimpl
 from prosa.queue import chore, periodic
 
+log = logging.getLogger(__name__)
 queries = sql.load(__file__, "assignment.sql")
 
 AWAY = timedelta(minutes=2)
@@ -59,8 +61,13 @@ def drain(business_id: int) -> None:
     )
     full: set[int | None] = set()
     for pk, team_id in list(waiting):
-        if team_id not in full and not offer(pk):
-            full.add(team_id)
+        if team_id in full:
+            continue
+        try:
+            if not offer(pk):
+                full.add(team_id)
+        except Exception:  # one conversation in trouble must not keep the others
+            log.exception("Conversation %s could not be given out; it is tried again in a moment.", pk)
 
 
 def welcome(businesses: Iterable[int]) -> None:
@@ -82,14 +89,15 @@ def offer(conversation_id: int) -> bool:
         return member is not None
 
 
-def pass_on(conversation_id: int, assignee_id: int, reason: str) -> bool:
+def pass_on(conversation_id: int) -> bool:
     """Take it from who was named and is away, or did not take it, and name the next; with nobody else there, only who is
-    away loses it. True when it changed."""
+    away loses it. Whoever took or answered it a moment ago keeps it. True when it changed."""
     with transaction.atomic():
         conversation = _held(conversation_id)
-        with_people = (State.AWAITING_AGENT, State.AGENT_ACTIVE)
-        if conversation is None or conversation.state not in with_people or conversation.assignee_id != assignee_id:
+        found = _stuck(conversation.business, conversation_id) if conversation is not None else []
+        if conversation is None or not found:
             return False
+        [(_pk, reason)] = found
         member = _next(conversation, conversation.team)
         if member is None and reason != "away":
             return False
@@ -183,24 +191,35 @@ def go_round() -> None:
         cursor.execute(queries.businesses.decode())
         numbers = [row[0] for row in cursor.fetchall()]
     for business in Business.objects.filter(pk__in=numbers):
-        _round(business)
+        try:
+            _round(business)
+        except Exception:  # one business in trouble must not keep the others
+            log.exception("The rota of business %s stumbled; it goes on in a moment.", business.pk)
 
 
 def _round(business: Business) -> None:
     open_ = opening(business)
     now = timezone.now()
-    for pk, assignee_id, reason in _rows(queries.stuck, business, open=open_.open_at(now)):
-        pass_on(pk, assignee_id, reason)
+    for pk, _reason in _stuck(business):
+        try:
+            pass_on(pk)
+        except Exception:
+            log.exception("Conversation %s could not be passed on; it is tried again in a moment.", pk)
     if _rows(queries.hands, business):
         drain(business.pk)
     # By night nobody is told; and in the morning not before there was time to take it.
     patience = timedelta(minutes=ESCALATE * business.take_minutes)
     if business.take_minutes and open_.open_at(now) and open_.open_at(now - patience):
-        for (pk,) in _rows(queries.forgotten, business, patience=patience):
+        for (pk,) in _rows(queries.forgotten, business, patience=patience, only=None):
             with transaction.atomic():
-                held = _held(pk)
-                if held is not None and held.state == State.AWAITING_AGENT:
+                # Asked again under the lock: somebody may have taken it, or another round have told it.
+                if _held(pk) is not None and _rows(queries.forgotten, business, patience=patience, only=pk):
                     ownership.tell(pk, "escalated", "system", minutes=ESCALATE * business.take_minutes)
+
+
+def _stuck(business: Business, only: int | None = None) -> list[tuple[Any, ...]]:
+    """(conversation, away or not_taken) of what must go on to the next; of one conversation, or all."""
+    return _rows(queries.stuck, business, open=opening(business).open_at(timezone.now()), only=only)
 
 
 def _rows(query: bytes, business: Business, **more: Any) -> list[tuple[Any, ...]]:

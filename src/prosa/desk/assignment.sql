@@ -24,22 +24,24 @@ WHERE EXISTS (SELECT FROM prosa_conversations_conversation c WHERE c.business_id
 
 -- name: stuck
 -- Named and not taken: whoever the rota named is away, or the business's minutes are over (take; zero is for ever). And
--- taken, but its person is away while the customer waits for an answer; by night they are let go home.
-SELECT c.id, c.assignee_id, CASE WHEN x.away THEN 'away' ELSE 'not_taken' END
+-- taken, but its person is away while the customer waits for an answer; by night they are let go home. Whoever has left, or may
+-- only look, has nothing. only: this conversation, NULL for all.
+SELECT c.id, CASE WHEN x.away THEN 'away' ELSE 'not_taken' END
 FROM prosa_conversations_conversation c
 JOIN prosa_business_membership m ON m.id = c.assignee_id
-CROSS JOIN LATERAL (SELECT m.left_at IS NOT NULL OR NOT m.available OR coalesce(m.seen_at < now() - %(away)s::interval, true) AS away) x
+CROSS JOIN LATERAL (SELECT m.left_at IS NOT NULL OR m.role = 'viewer' AS gone) g
+CROSS JOIN LATERAL (SELECT g.gone OR NOT m.available OR coalesce(m.seen_at < now() - %(away)s::interval, true) AS away) x
 LEFT JOIN LATERAL (
     SELECT e.created_at, e.actor FROM prosa_conversations_event e
     WHERE e.conversation_id = c.id AND e.kind = 'assigned' ORDER BY e.id DESC LIMIT 1) a ON true
-WHERE c.business_id = %(business_id)s AND c.state IN ('awaiting_agent', 'agent_active')
-  AND CASE c.state
+WHERE c.business_id = %(business_id)s AND c.state IN ('awaiting_agent', 'agent_active') AND (%(only)s::bigint IS NULL OR c.id = %(only)s)
+  AND (g.gone OR CASE c.state
       WHEN 'awaiting_agent' THEN
-          x.away AND (a.actor = 'system' OR m.left_at IS NOT NULL)
+          x.away AND a.actor = 'system'
           OR %(take)s::interval > interval '0' AND coalesce(a.created_at, c.state_at) < now() - %(take)s::interval
       ELSE x.away AND %(open)s AND %(take)s::interval > interval '0' AND c.last_inbound_at < now() - %(take)s::interval AND c.state_at < now() - %(take)s::interval
           AND NOT coalesce(c.snoozed_until > now() AND c.last_inbound_id <= c.snoozed_from, false)
-          AND EXISTS (SELECT FROM prosa_conversations_message p WHERE p.conversation_id = c.id AND p.pending) END
+          AND EXISTS (SELECT FROM prosa_conversations_message p WHERE p.conversation_id = c.id AND p.pending) END)
 ORDER BY c.state_at
 
 -- name: hands
@@ -52,6 +54,7 @@ WHERE m.business_id = %(business_id)s AND m.left_at IS NULL AND m.available AND 
 -- Waiting so long that somebody must be told, once for each time they began to wait.
 SELECT c.id FROM prosa_conversations_conversation c
 WHERE c.business_id = %(business_id)s AND c.state = 'awaiting_agent' AND c.state_at < now() - %(patience)s::interval
+  AND (%(only)s::bigint IS NULL OR c.id = %(only)s)
   AND NOT EXISTS (
       SELECT FROM prosa_conversations_event e
       WHERE e.conversation_id = c.id AND e.kind = 'escalated' AND e.created_at >= c.state_at)

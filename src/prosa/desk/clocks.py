@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +15,10 @@ from prosa.conversations.models import Conversation
 from prosa.conversations.ownership import Wish
 from prosa.conversations.states import Move
 from prosa.conversations.words import words
-from prosa.errors import NotAllowed
+from prosa.errors import NotAllowed, PermanentError
 from prosa.queue import periodic
 
+log = logging.getLogger(__name__)
 queries = sql.load(__file__, "clocks.sql")
 
 
@@ -34,10 +35,14 @@ def wake() -> int:
     with connection.cursor() as cursor:
         cursor.execute(queries.awake.decode())
         found = cursor.fetchall()
-    for pk, reason in found:
-        with contextlib.suppress(NotAllowed):  # somebody was faster
-            ownership.act(pk, Wish(Move.WAKE, "system", {"reason": reason}))
+    for pk, reason, epoch in found:
+        try:
+            ownership.act(pk, Wish(Move.WAKE, "system", {"reason": reason}, known_epoch=epoch))
             woken += 1
+        except NotAllowed:
+            log.info("Somebody moved conversation %s before the clock did", pk)
+        except Exception:
+            log.exception("Conversation %s could not be woken; it is tried again in a minute.", pk)
     return woken
 
 
@@ -53,7 +58,10 @@ def hand_back() -> int:
             cursor.execute(queries.unanswered.decode(), patience | {"only": None})
             numbers = [row[0] for row in cursor.fetchall()]
         for pk in numbers:
-            back += _hand_back(business, pk, patience)
+            try:
+                back += _hand_back(business, pk, patience)
+            except Exception:  # one conversation in trouble must not keep the others
+                log.exception("Conversation %s could not be given back; it is tried again in a minute.", pk)
     return back
 
 
@@ -68,9 +76,7 @@ def _hand_back(business: Business, conversation_id: int, patience: dict[str, Any
             conversation_id,
             Wish(Move.GIVE_BACK, "system", {"reason": "no_person", "minutes": business.handback_minutes}),
         )
-        left = replying.window_left(conversation)
-        blocked = conversation.contact.blocked_at is not None
-        if business.tell_handback and not blocked and (left is None or left > timedelta(0)):
+        if business.tell_handback and _may_be_told(conversation):
             locale = tongue.locale(conversation.language, business.locale)
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -78,3 +84,12 @@ def _hand_back(business: Business, conversation_id: int, patience: dict[str, Any
                     {"conversation_id": conversation_id, "text": words(locale)["assistant_back"]},
                 )
     return True
+
+
+def _may_be_told(conversation: Conversation) -> bool:
+    """May the customer be written to now?"""
+    try:
+        left = replying.window_left(conversation)
+    except PermanentError:  # its channel's plug-in is gone: nothing leaves there
+        return False
+    return conversation.contact.blocked_at is None and (left is None or left > timedelta(0))

@@ -1,7 +1,7 @@
 -- What time did.
 
 -- name: awake
-SELECT id, CASE WHEN last_inbound_id > snoozed_from THEN 'customer' ELSE 'time' END
+SELECT id, CASE WHEN last_inbound_id > snoozed_from THEN 'customer' ELSE 'time' END, epoch
 FROM prosa_conversations_conversation
 WHERE snoozed_until IS NOT NULL AND (snoozed_until <= now() OR last_inbound_id > snoozed_from) AND state = 'agent_active'
 LIMIT 1000

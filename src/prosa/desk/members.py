@@ -43,7 +43,7 @@ def _manages(seat: Seat, member: Membership) -> bool:
 
 
 def change(seat: Seat, member_id: int, role: str, capacity: int, request: HttpRequest | None = None) -> Membership:
-    """Give a member a role and a capacity.
+    """Give a member a role and a capacity. Whoever may only look from now on has nothing in hand any more.
 
     :raises NotAllowed: it concerns an owner and the person is none, or nobody would be owner any more.
     :raises Http404: nobody of that number works here.
@@ -69,6 +69,8 @@ def change(seat: Seat, member_id: int, role: str, capacity: int, request: HttpRe
         member.save(update_fields=["role", "capacity"])
         if lower:
             _uninvite(seat, member, request)
+    if not member.may(Role.AGENT):
+        _relieve(seat, member, "viewer")
     return member
 
 
@@ -89,20 +91,25 @@ def remove(seat: Seat, member_id: int, request: HttpRequest | None = None) -> Me
         member.teams.clear()
         _uninvite(seat, member, request)
         audit.record("removed", seat.member.user, seat.business, called(member.user), request=request)
-        theirs = list(
-            Conversation.objects.filter(
-                business=seat.business, assignee=member, state__in=(State.AWAITING_AGENT, State.AGENT_ACTIVE)
-            ).values_list("pk", flat=True)
-        )
-    for conversation_id in theirs:
+    _relieve(seat, member, "left")
+    return member
+
+
+def _relieve(seat: Seat, member: Membership, why: str) -> None:
+    """What they have in hand waits for somebody else. What they are given in this very moment, the rota takes from them."""
+    theirs = Conversation.objects.filter(
+        business=seat.business, assignee=member, state__in=(State.AWAITING_AGENT, State.AGENT_ACTIVE)
+    )
+    for conversation_id, epoch in list(theirs.values_list("pk", "epoch")):
         try:
             ownership.act(
                 conversation_id,
-                Wish(Move.ASSIGN, seat.actor, {"member": "", "team": "", "why": "left"}, assignee=NOBODY),
+                Wish(
+                    Move.ASSIGN, seat.actor, {"member": "", "team": "", "why": why}, assignee=NOBODY, known_epoch=epoch
+                ),
             )
         except NotAllowed:  # it ended or moved a moment ago: nothing is left to be done
-            log.info("Conversation %s of a member who left had moved on", conversation_id)
-    return member
+            log.info("Conversation %s of a member who may not answer any more had moved on", conversation_id)
 
 
 def _uninvite(seat: Seat, member: Membership, request: HttpRequest | None) -> None:
