@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from prosa.business.people import Membership, Team
 from prosa.business.zones import zone_named
-from prosa.conversations import thread
+from prosa.conversations import ownership, thread
 from prosa.conversations.models import Conversation, Message, State, Summary
+from prosa.conversations.states import Move
 
 Talk = Callable[..., Conversation]
 Desk = Callable[[Membership], Client]
@@ -97,6 +98,19 @@ def test_a_member_has_the_assistant_start_afresh(bia: Membership, at_desk: Desk,
     assert told(conversation) == ["started afresh · Bia"]
     assert client.post(address).status_code == 422
     assert conversation.events.count() == 1
+
+
+# ── what does not apply ──
+
+
+def test_refusals_are_sentences_that_can_be_translated(bia: Membership, at_desk: Desk, talk: Talk):
+    assert set(Move) - set(ownership.REFUSED) <= {Move.CUSTOMER_WROTE}  # no person makes it
+    conversation, client = talk(state=State.RESOLVED), at_desk(bia)
+    for move, said in (("take", "cannot be taken"), ("resolve", "cannot be resolved"), ("wake", "is not put aside")):
+        answer = client.post(f"/agent/c/{conversation.pk}/{move}")
+        assert answer.status_code == 422
+        assert said in answer.content.decode()
+        assert str(conversation.pk) not in answer.content.decode()
 
 
 # ── the timeline ──

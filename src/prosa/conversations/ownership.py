@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db import connection as django_connection
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from prosa import plugins, queue, sql
 from prosa.channels import inboxes
@@ -32,6 +34,21 @@ NOBODY = 0
 
 LONGEST_SNOOZE_S = 366 * 86400.0
 """Nobody means to put a conversation aside for longer."""
+
+
+REFUSED = {
+    Move.HAND_OFF: gettext_noop("This conversation cannot be passed to people in the state it is in."),
+    Move.ASSIGN: gettext_noop("This conversation cannot be assigned in the state it is in."),
+    Move.TAKE: gettext_noop("This conversation cannot be taken in the state it is in."),
+    Move.REPLY: gettext_noop("Nothing can be written in this conversation in the state it is in."),
+    Move.SNOOZE: gettext_noop("This conversation cannot be put aside in the state it is in."),
+    Move.WAKE: gettext_noop("This conversation is not put aside."),
+    Move.GIVE_BACK: gettext_noop("This conversation cannot be given back to the assistant in the state it is in."),
+    Move.RESOLVE: gettext_noop("This conversation cannot be resolved in the state it is in."),
+    Move.REOPEN: gettext_noop("This conversation cannot be re-opened in the state it is in."),
+}
+"""What a person reads when a move does not apply."""
+ANY = gettext_noop("This cannot be done in the state the conversation is in.")
 
 
 class Overtaken(NotAllowed):
@@ -167,21 +184,17 @@ def act(conversation_id: int, wish: Wish) -> Moved:
                 row = cursor.fetchone()
         except IntegrityError:
             raise NotAllowed(
-                f"Conversation {conversation_id} cannot be re-opened: the customer has a newer one.\nGo on in that one."
+                _("This conversation cannot be re-opened: the customer has a newer one.\nGo on in that one.")
             ) from None
         if row is None or not row[0]:
             if row is not None and row[5]:
                 raise Overtaken(
-                    f"Conversation {conversation_id} changed hands a moment ago.\nLook who has it before you go on.",
-                    row[3],
+                    _("The conversation changed hands a moment ago.\nLook who has it before you go on."), row[3]
                 )
             if row is not None and row[6]:
-                raise Unread(
-                    f"The customer wrote in conversation {conversation_id} a moment ago.\nRead it before you go on."
-                )
+                raise Unread(_("The customer wrote a moment ago.\nRead it before you go on."))
             raise NotAllowed(
-                f"Conversation {conversation_id} cannot be {wish.event.value.replace('_', ' ')} in the state it is in.\n"
-                "Reload the page; somebody may have changed it a moment ago."
+                f"{_(REFUSED.get(wish.event, ANY))}\n{_('Reload the page; somebody may have changed it a moment ago.')}"
             )
         for listener in _listeners():
             if str(wish.event) in listener.kinds:

@@ -62,6 +62,7 @@ GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key("snooze", "z", gettext_noop("Put aside"), focuses=True),
             Key("wake", "Shift+Z", gettext_noop("Bring back")),
             Key("label", "l", gettext_noop("Labels"), focuses=True),
+            Key("case", "c", gettext_noop("Answer the assistant's question"), focuses=True),
             Key("afresh", "Shift+F", gettext_noop("Start afresh")),
             Key("about", "i", gettext_noop("About the customer")),
             Key("merge", "m", gettext_noop("Merge with another contact")),

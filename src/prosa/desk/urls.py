@@ -7,6 +7,7 @@ from django.urls import path
 from prosa.desk import (
     about,
     accounts,
+    again,
     approved,
     assist,
     audit,
@@ -85,6 +86,7 @@ urlpatterns = [
     path("c/<int:conversation_id>/stretch", views.stretch, name="stretch"),
     path("c/<int:conversation_id>/since", views.since, name="since"),
     path("c/<int:conversation_id>/reply", writing.reply, name="reply"),
+    path("c/<int:conversation_id>/again/<int:message_id>", again.again, name="again"),
     path("c/<int:conversation_id>/note", writing.note, name="note"),
     path("c/<int:conversation_id>/draft", writing.draft, name="draft"),
     path("c/<int:conversation_id>/suggest", assist.suggest, name="suggest"),

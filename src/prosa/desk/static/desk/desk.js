@@ -1,5 +1,6 @@
 // The desk: the list, what the event stream says, and the keys. The conversation's own things are in talk.js.
 
+import "./again.js";
 import { ring } from "./bell.js";
 import "./case.js";
 import { ended } from "./ended.js";
