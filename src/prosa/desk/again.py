@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -34,11 +36,15 @@ def send_again(seat: Seat, conversation: Conversation, message: Message, known_e
         template = OutboundMessage("template", message.text, payload=message.payload or {})
         return actions.send_template(seat, conversation, template, key=key, known_epoch=known_epoch)
     file = message.attachments.first()
-    enclosed = _enclosed(file) if file is not None else None
     text = "" if file is not None and file.voice else message.text
-    return actions.reply(
-        seat, conversation, text, enclosure=enclosed, reply_to=message.reply_to, key=key, known_epoch=known_epoch
-    )
+    with contextlib.ExitStack() as opened:
+        enclosed = None
+        if file is not None:
+            enclosed = _enclosed(file)
+            opened.callback(file.file.close)
+        return actions.reply(
+            seat, conversation, text, enclosure=enclosed, reply_to=message.reply_to, key=key, known_epoch=known_epoch
+        )
 
 
 def _enclosed(file: Attachment) -> Enclosure:
