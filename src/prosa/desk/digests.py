@@ -59,6 +59,7 @@ class News:
         """What happened, in the current language, without a name."""
         minutes = self.minutes
         words = {
+            "asked": _("The assistant asks people something"),
             "handed_off": _("Waits for a person"),
             "assigned": _("Was given to %s") % self.team
             if self.team

@@ -47,6 +47,7 @@ class Outlet(models.Model):
     active = models.BooleanField(_("active"), default=True)
     handed_off = models.BooleanField(_("A customer waits for a person"), default=True)
     assigned = models.BooleanField(_("A conversation is given to me or my team"), default=True)
+    asked = models.BooleanField(_("The assistant asks the team a question"), default=True, db_default=True)
     escalated = models.BooleanField(_("Nobody took a conversation in time"), default=True)
     unanswered = models.BooleanField(_("A customer's message has no answer"), default=True)
     unanswered_minutes = models.PositiveSmallIntegerField(

@@ -32,7 +32,7 @@ from prosa.hookspecs import hookimpl
 
 queries = sql.load(__file__, "notices.sql")
 
-KINDS = ("handed_off", "assigned", "escalated", "unanswered")
+KINDS = ("asked", "handed_off", "assigned", "escalated", "unanswered")
 GATHER_S = 120.0
 """What happens within so many seconds is told at once."""
 PAUSE_S = 300.0
@@ -45,7 +45,8 @@ KEPT = timedelta(days=30)
 @hookimpl
 def listeners() -> Iterable[Listener]:
     """Whoever wants to be told hears of every way in which a conversation comes to wait for people."""
-    return [Listener(frozenset({"handed_off", "assigned", "escalated"}), hear, "notices")]
+    kinds = {"handed_off", "assigned", "escalated", "case_asked", "case_reminded"}
+    return [Listener(frozenset(kinds), hear, "notices")]
 
 
 @hookimpl
@@ -71,7 +72,9 @@ def hear(conversation_id: int) -> None:
         if business_id is not None:
             welcome(business_id)
             with connection.cursor() as hand:
-                hand.execute(queries.hear.decode(), {"conversation_id": conversation_id, "off": _turned_off()})
+                told = {"conversation_id": conversation_id, "off": _turned_off()}
+                hand.execute(queries.hear.decode(), told)
+                hand.execute(queries.hear_asked.decode(), told)
 
 
 def _turned_off() -> list[int]:
@@ -92,7 +95,13 @@ def welcome(business_id: int | None = None) -> None:
         without = without.filter(business_id=business_id)
     Outlet.objects.bulk_create(
         [
-            Outlet(business_id=each.business_id, member=each, way=Way.EMAIL, handed_off=each.capacity > 0)
+            Outlet(
+                business_id=each.business_id,
+                member=each,
+                way=Way.EMAIL,
+                handed_off=each.capacity > 0,
+                asked=each.capacity > 0,
+            )
             for each in without.select_related("user")
             if digests.address_of(each)
         ],

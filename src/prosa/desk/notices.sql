@@ -26,6 +26,30 @@ WHERE c.id = %(conversation_id)s AND c.state = 'awaiting_agent'
       ELSE e.kind <> 'assigned' END
 ON CONFLICT (outlet_id, kind, source) DO NOTHING
 
+-- name: hear_asked
+-- The question the assistant waits for an answer to: when it was asked, and at every reminder. Of a team's, the team hears.
+INSERT INTO prosa_desk_notice (outlet_id, conversation_id, kind, source, happened_at)
+SELECT o.id, q.conversation_id, 'asked', e.id, e.created_at
+FROM prosa_conversations_case q
+JOIN LATERAL (
+    SELECT v.id, v.created_at FROM prosa_conversations_event v
+    WHERE v.conversation_id = q.conversation_id AND v.kind IN ('case_asked', 'case_reminded') AND v.created_at >= q.created_at
+    ORDER BY v.id DESC LIMIT 1
+) e ON true
+JOIN prosa_desk_outlet o ON o.business_id = q.business_id AND o.active AND o.asked
+LEFT JOIN prosa_business_membership m ON m.id = o.member_id
+WHERE q.conversation_id = %(conversation_id)s AND q.state = 'open'
+  AND CASE
+      WHEN o.team_id IS NOT NULL THEN q.team_id = o.team_id
+      WHEN o.member_id IS NULL THEN true
+      WHEN m.left_at IS NOT NULL OR m.role = 'viewer' OR m.id = ANY(%(off)s::bigint[]) THEN false
+      WHEN q.team_id IS NOT NULL AND EXISTS (
+          SELECT FROM prosa_business_team_members t JOIN prosa_business_membership here ON here.id = t.membership_id
+          WHERE t.team_id = q.team_id AND here.left_at IS NULL)
+      THEN EXISTS (SELECT FROM prosa_business_team_members t WHERE t.team_id = q.team_id AND t.membership_id = m.id)
+      ELSE true END
+ON CONFLICT (outlet_id, kind, source) DO NOTHING
+
 -- name: unanswered
 -- Customers whose first message since a person wrote last (or took the conversation) is older than an outlet's patience.
 -- What never arrived is no answer, nor what was written before the question. unread counts what came since a person's reply, so
@@ -84,6 +108,8 @@ SELECT n.id, n.kind, n.conversation_id, n.happened_at,
            AND NOT EXISTS (SELECT FROM prosa_conversations_message r WHERE r.conversation_id = c.id AND r.id > n.source
                            AND r.direction = 'out' AND r.author IN ('agent', 'owner_phone')
                            AND r.status NOT IN ('withdrawn', 'failed') AND coalesce(r.key, '') NOT LIKE 'scheduled:%%')
+       WHEN n.kind = 'asked' THEN
+           EXISTS (SELECT FROM prosa_conversations_case q WHERE q.conversation_id = c.id AND q.state = 'open' AND q.created_at <= n.happened_at)
        ELSE
            c.state = 'awaiting_agent' AND n.happened_at >= c.state_at
            AND (o.team_id IS NULL OR c.team_id = o.team_id)
@@ -92,7 +118,7 @@ SELECT n.id, n.kind, n.conversation_id, n.happened_at,
                SELECT FROM prosa_business_team_members t WHERE t.team_id = c.team_id AND t.membership_id = o.member_id))
        END,
        ct.name, ib.name, coalesce(tm.name, ''),
-       coalesce(e.data->>'reason', ''),
+       coalesce(CASE WHEN n.kind = 'asked' THEN e.data->>'question' ELSE e.data->>'reason' END, ''),
        (SELECT m.text FROM prosa_conversations_message m
         WHERE m.conversation_id = c.id AND m.direction = 'in' AND m.text <> '' ORDER BY m.id DESC LIMIT 1)
 FROM prosa_desk_notice n

@@ -25,7 +25,7 @@ from prosa.errors import NotAllowed
 
 MOST_OUTLETS = 30
 """Of one business, besides its members' own."""
-EVENTS = ("handed_off", "assigned", "escalated", "unanswered", "unanswered_minutes", "quiet_from", "quiet_to")
+EVENTS = ("handed_off", "assigned", "asked", "escalated", "unanswered", "unanswered_minutes", "quiet_from", "quiet_to")
 
 
 class Events(forms.ModelForm):  # type: ignore[type-arg]  # generic only to the type checker

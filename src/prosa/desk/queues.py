@@ -26,7 +26,7 @@ QUEUES = {
     "mine": gettext_noop("Mine"),
     "team": gettext_noop("My teams"),
     "people": gettext_noop("With people"),
-    "questions": gettext_noop("Questions for people"),
+    "questions": gettext_noop("Questions"),
     "bot": gettext_noop("Assistant"),
     "snoozed": gettext_noop("Snoozed"),
     "resolved": gettext_noop("Resolved"),
