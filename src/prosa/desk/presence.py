@@ -21,11 +21,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from prosa import realtime, sql
 from prosa.business.models import Business
+from prosa.business.users import name_of
 from prosa.conversations.models import Conversation
 from prosa.desk.access import Seat, desk
 from prosa.desk.assignment import AWAY
 from prosa.desk.models import Look
-from prosa.desk.queues import name_of
 
 queries = sql.load(__file__, "presence.sql")
 

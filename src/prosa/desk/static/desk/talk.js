@@ -58,7 +58,7 @@ export async function catchUp() {
     document.dispatchEvent(new CustomEvent("prosa:since", { detail: holder.content }));
     if (now.dataset.state !== standing.dataset.state || now.innerHTML !== standing.innerHTML) now.replaceWith(standing);
     if (stay) toEnd();
-    else if (added) $("newer").hidden = false;
+    else if (added) unseen();
     window_();
     lookAgain(fresh.dataset.lookAgain);
     again ||= "more" in fresh.dataset;
