@@ -268,7 +268,9 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     @admin.action(description=_("Revoke"), permissions=["change"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         """They open nothing from now on."""
-        count = keys.filter(revoked_at=None).update(revoked_at=timezone.now())
+        for key in (good := keys.filter(revoked_at=None)):
+            self.log_change(request, key, [{"changed": {"fields": [_("revoked")]}}])
+        count = good.update(revoked_at=timezone.now())
         self.message_user(request, ngettext("%d key revoked.", "%d keys revoked.", count) % count)
 
     @admin.display(description=_("begins with"))

@@ -21,6 +21,7 @@ from prosa.contacts.models import Contact, Fact
 from prosa.conversations import merging, thread
 from prosa.conversations.models import Conversation
 from prosa.desk import presence, stream
+from prosa.desk import audit
 from prosa.desk.access import Seat, desk
 
 MOST_PREVIOUS = 5
@@ -107,6 +108,7 @@ def forget(request: HttpRequest, seat: Seat, conversation_id: int, fact_id: int)
         raise Http404
     with transaction.atomic():
         fact.delete()
+        audit.record("fact_erased", seat.member.user, seat.business, f"#{conversation.pk}", request=request)
         conversation.events.create(business=seat.business, kind="forgotten", actor=seat.actor)
         realtime.publish("conversation", conversation.pk)
     return draw(request, seat, conversation)

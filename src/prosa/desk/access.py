@@ -28,7 +28,7 @@ from prosa.desk.models import SignedIn
 CHOSEN = "prosa_business"
 """Where the session keeps which of their businesses a person looks at."""
 FOR_BUSINESS = "for_business"
-"""The field of a form that says of which business the page was it stands in (the tag ``tokens`` writes it)."""
+"""The field of a form that says of which business the page was it stands in (the filter ``of_business`` writes it)."""
 ASK, SURE = "ask", "sure"
 """The fields of a form that cannot be undone: what is asked first (the tag ``ask`` writes it), and that the answer was yes."""
 SECOND_STEP = "prosa_second_step"
@@ -92,7 +92,7 @@ def seat_of(request: HttpRequest) -> Seat | None:
     return Seat(place, place.business) if place else None
 
 
-_noted: tuple[datetime, set[str]] = (datetime.min, set())
+_noted: tuple[datetime | None, set[str]] = (None, set())
 
 
 def noted(request: HttpRequest) -> None:

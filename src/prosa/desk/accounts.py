@@ -23,7 +23,7 @@ from prosa.business.people import Membership
 from prosa.business.users import called, has_field
 from prosa.desk import assignment, audit, letters, sessions
 from prosa.desk.access import SECOND_STEP, Seat, desk
-from prosa.desk.frame import done, show
+from prosa.desk.frame import done, refused, show
 from prosa.desk.models import Person
 
 YEAR_S = 365 * 86_400
@@ -205,10 +205,25 @@ def end_others(request: HttpRequest, seat: Seat) -> HttpResponse:
 
 @require_POST
 @desk()
+def end_one(request: HttpRequest, seat: Seat, row_id: int) -> HttpResponse:
+    """Sign out one browser."""
+    with transaction.atomic():
+        if not sessions.end(seat.member.user, row_id):
+            return refused(request, _("It is signed out already."), "account")
+        audit.record_everywhere("sessions_ended", seat.member.user, request=request, browsers=1)
+    return done(request, _("That browser is signed out."), "account")
+
+
+@require_POST
+@desk()
 def available(request: HttpRequest, seat: Seat) -> HttpResponse:
     """Say whether one is there to be given conversations (``on``: 1 or 0)."""
-    seat.member.available = request.POST.get("on") == "1"
-    Membership.objects.filter(pk=seat.member.pk).update(available=seat.member.available)
+    on = request.POST.get("on") == "1"
+    with transaction.atomic():
+        if on != seat.member.available:
+            audit.record("available" if on else "away", seat.member.user, seat.business, request=request)
+        Membership.objects.filter(pk=seat.member.pk).update(available=on)
+    seat.member.available = on
     if seat.member.available:
         assignment.welcome([seat.business.pk])
     if request.headers.get("HX-Request"):

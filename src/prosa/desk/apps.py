@@ -15,6 +15,7 @@ class DeskConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from prosa.desk import sessions
+        from prosa.desk import audit, sessions
 
         sessions.listen()
+        audit.listen()

@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.db.models.signals import post_save
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -27,6 +29,8 @@ MOST_SUBJECT = 200
 
 KINDS = {
     "signed_in": gettext_noop("Signed in"),
+    "signed_out": gettext_noop("Signed out"),
+    "password_failed": gettext_noop("Wrong password"),
     "second_step_failed": gettext_noop("Wrong code in the second step"),
     "second_step_on": gettext_noop("Two-step sign-in turned on"),
     "second_step_off": gettext_noop("Two-step sign-in turned off"),
@@ -42,6 +46,8 @@ KINDS = {
     "role_changed": gettext_noop("Role changed"),
     "capacity_changed": gettext_noop("Conversations at a time changed"),
     "removed": gettext_noop("Removed"),
+    "available": gettext_noop("Available"),
+    "away": gettext_noop("Away"),
     "team_made": gettext_noop("Team made"),
     "team_changed": gettext_noop("Team changed"),
     "team_deleted": gettext_noop("Team deleted"),
@@ -49,15 +55,27 @@ KINDS = {
     "hours_changed": gettext_noop("Opening hours changed"),
     "holiday_added": gettext_noop("Day that differs added"),
     "holiday_removed": gettext_noop("Day that differs removed"),
+    "canned_made": gettext_noop("Canned reply made"),
+    "canned_changed": gettext_noop("Canned reply changed"),
+    "canned_deleted": gettext_noop("Canned reply deleted"),
+    "label_made": gettext_noop("Label made"),
+    "label_changed": gettext_noop("Label changed"),
+    "label_removed": gettext_noop("Label removed"),
+    "fact_erased": gettext_noop("Something remembered of a customer erased"),
+    "admin_added": gettext_noop("Added in the admin"),
+    "admin_changed": gettext_noop("Changed in the admin"),
+    "admin_deleted": gettext_noop("Deleted in the admin"),
     "outlet_added": gettext_noop("Slack or webhook added"),
     "outlet_changed": gettext_noop("Slack or webhook changed"),
     "outlet_removed": gettext_noop("Slack or webhook removed"),
     "outlet_secret_shown": gettext_noop("Secret of a webhook shown"),
-    "discretion_changed": gettext_noop("What notifications say changed"),
     "contacts_merged": gettext_noop("Contacts merged"),
     "contacts_unmerged": gettext_noop("Merge of contacts undone"),
+    "discretion_changed": gettext_noop("What notifications say changed"),
 }
 """What is recorded → as people read it."""
+ADMIN_KINDS = {1: "admin_added", 2: "admin_changed", 3: "admin_deleted"}
+"""``LogEntry.action_flag`` → what is recorded."""
 
 
 def address_of(request: HttpRequest | None) -> str | None:
@@ -91,6 +109,53 @@ def record_everywhere(kind: str, user: Any, *, request: HttpRequest | None = Non
     AuditEntry.objects.bulk_create(
         AuditEntry(business_id=each, user=user, kind=kind, data=details, address=address_of(request)) for each in places
     )
+
+
+# ── what was changed in the admin ──
+
+
+def listen() -> None:
+    """Hear of the admin's own log, where there is an admin. What it deletes by the dozen it does not tell of."""
+    if apps.is_installed("django.contrib.admin"):
+        from django.contrib.admin.models import LogEntry
+
+        post_save.connect(from_admin, sender=LogEntry, dispatch_uid="prosa.desk.audit")
+
+
+def from_admin(instance: Any, *, created: bool, **_: Any) -> None:
+    """Copy a line of the admin's log, in its transaction, to the log of the business that it concerns."""
+    model = instance.content_type.model_class() if instance.content_type else None
+    if not created or model is None or not model._meta.app_label.startswith("prosa_"):  # noqa: SLF001  Django documents it
+        return
+    # It is still there when it is about to be deleted.
+    thing = model._default_manager.filter(pk=instance.object_id).first()  # noqa: SLF001  as above
+    business = _business_of(thing)
+    if business is not None:
+        kind = ADMIN_KINDS.get(instance.action_flag, "admin_changed")
+        said = {"model": model._meta.label_lower, "said": instance.change_message}  # noqa: SLF001  as above
+        record(kind, instance.user, business, instance.object_repr, **said)
+
+
+def _business_of(thing: Any) -> Business | None:
+    """Whose a row is; None where that cannot be known."""
+    if thing is None or isinstance(thing, Business):
+        return thing
+    found = getattr(thing, "business", None) or getattr(getattr(thing, "inbox", None), "business", None)
+    return found if isinstance(found, Business) else None
+
+
+def _from_admin(data: dict[str, Any]) -> str:
+    """What was changed of what, in the reader's language."""
+    from django.contrib.admin.models import LogEntry
+
+    try:
+        name = str(apps.get_model(data["model"])._meta.verbose_name)  # noqa: SLF001  Django documents it
+    except (LookupError, ValueError):
+        name = str(data["model"])
+    return f"({name}) {LogEntry(change_message=str(data.get('said', ''))).get_change_message()}".strip()
+
+
+# ── the page ──
 
 
 @require_GET
@@ -149,6 +214,8 @@ def _told(data: dict[str, Any]) -> str:
     def said(value: Any) -> str:
         return str(roles.get(value, value)) if isinstance(value, str) else f"({value})"
 
+    if "model" in data:
+        return _from_admin(data)
     if {"old", "new"} <= data.keys():
         return " → ".join(said(data[name]).strip("()") for name in ("old", "new"))
     return ", ".join(said(value) for value in data.values() if value not in ("", None))

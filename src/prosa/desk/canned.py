@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from prosa.business.people import Role
 from prosa.business.users import first_name
 from prosa.conversations.models import Conversation
-from prosa.desk import frame
+from prosa.desk import audit, frame
 from prosa.desk.access import Seat, desk
 from prosa.desk.models import CannedReply
 
@@ -90,7 +91,10 @@ def page(request: HttpRequest, seat: Seat, canned_id: int | None = None) -> Http
         given["shortcut"] = given.get("shortcut", "").strip().lstrip("/")
     form = CannedForm(given, instance=one)
     if given is not None and form.is_valid():
-        form.save()
+        with transaction.atomic():
+            form.save()
+            kind = "canned_made" if canned_id is None else "canned_changed"
+            audit.record(kind, seat.member.user, seat.business, form.instance, request=request)
         return frame.done(request, _("Kept: /%s") % form.instance.shortcut, "canned")
     found = CannedReply.objects.filter(business=seat.business)
     context = {"form": form, "chosen": canned_id, "replies": found}
@@ -103,5 +107,7 @@ def remove(request: HttpRequest, seat: Seat, canned_id: int) -> HttpResponse:
     """Forget one."""
     one = get_object_or_404(CannedReply, business=seat.business, pk=canned_id)
     shortcut = one.shortcut
-    one.delete()
+    with transaction.atomic():
+        audit.record("canned_deleted", seat.member.user, seat.business, one, request=request)
+        one.delete()
     return frame.done(request, _("Deleted: /%s") % shortcut, "canned")

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from prosa.business.people import Role
 from prosa.conversations.models import LABEL_COLOURS, Label
+from prosa.desk import audit
 from prosa.desk.access import Seat, desk
 from prosa.desk.frame import done, refused, show
 
@@ -44,6 +45,8 @@ def keep(request: HttpRequest, seat: Seat, label_id: int | None = None) -> HttpR
     try:
         with transaction.atomic():
             label.save()
+            kind = "label_made" if label_id is None else "label_changed"
+            audit.record(kind, seat.member.user, seat.business, label.name, request=request)
     except IntegrityError:  # a colleague was faster
         return refused(request, _("There is a label of this name already."), "labels")
     return done(request, _("Kept."), "labels")
@@ -53,7 +56,10 @@ def keep(request: HttpRequest, seat: Seat, label_id: int | None = None) -> HttpR
 @desk(Role.ADMIN)
 def remove(request: HttpRequest, seat: Seat, label_id: int) -> HttpResponse:
     """Take a label off every conversation and forget it."""
-    _label(seat, label_id).delete()
+    label = _label(seat, label_id)
+    with transaction.atomic():
+        audit.record("label_removed", seat.member.user, seat.business, label.name, request=request)
+        label.delete()
     return done(request, _("Removed."), "labels")
 
 

@@ -169,8 +169,8 @@ class NoteLine(models.Model):
 class AuditEntry(models.Model):
     """Who did what at the desk or to its people, and from where. Written in the transaction of the deed; never changed.
 
-    What happens to a conversation is on its own timeline (``conversations.Event``); here is what is not: sign-ins, members,
-    roles, teams, exports, erasures.
+    What happens to a conversation is on its own timeline (``conversations.Event``); here is what is not: sign-ins and their
+    failures, members, roles, teams, settings of the desk, what was changed in the admin, what was erased.
     """
 
     business = models.ForeignKey(
@@ -212,9 +212,9 @@ class Person(models.Model):
 
 
 class SignedIn(models.Model):
-    """A browser in which a member is signed in: the row of a session, so that its owner can find and end it.
+    """A browser in which somebody is signed in: the row of a session, so that its owner can find and end it.
 
-    A row may outlive its session; ``sessions.of`` leaves such rows out.
+    A row may outlive its session; ``sessions.of`` leaves such rows out. ``seen_at``: when it last used the desk, to the hour.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -222,11 +222,27 @@ class SignedIn(models.Model):
     browser = models.CharField(_("browser"), max_length=200, blank=True)
     address = models.GenericIPAddressField(_("from"), null=True)
     created_at = models.DateTimeField(_("since"), db_default=Now())
+    seen_at = models.DateTimeField(_("last used"), null=True, editable=False)
 
     class Meta:
         verbose_name = _("signed-in browser")
         verbose_name_plural = _("signed-in browsers")
         ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
+
+
+class Knock(models.Model):
+    """Something strangers may ask for, but not often. ``key`` is a hash of who asked or for whom; forgotten after a day."""
+
+    key = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("knock at the door")
+        verbose_name_plural = _("knocks at the door")
+        indexes = [models.Index(fields=["key", "created_at"], name="prosa_knock_recent")]
 
     def __str__(self) -> str:
         return f"#{self.pk}"

@@ -125,9 +125,11 @@ def teams_of(member: Membership) -> list[int]:
 def _after(cursor: str) -> tuple[datetime | None, int | None]:
     at, _comma, pk = cursor.partition(",")
     try:
-        return datetime.fromisoformat(at), int(pk)
+        when = datetime.fromisoformat(at)
     except ValueError:
         return None, None
+    # PostgreSQL's numbers end somewhere, and so do Python's years where time zones are added.
+    return (when, int(pk)) if pk.isdecimal() and len(pk) <= 18 and 2 < when.year < 9998 else (None, None)
 
 
 def page(seat: Seat, queue: str, filters: Filters | None = None, cursor: str = "", most: int = PAGE) -> Page:

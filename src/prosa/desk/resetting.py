@@ -1,11 +1,14 @@
 """A forgotten password: a link by e-mail, good for some days and once.
 
-The page answers the same for every address, and as fast: who has it is looked up by the worker.
+The page answers the same for every address, and as fast: who has it is looked up by the worker. An address gets one mail in
+a while, and one client asks so often, whatever addresses they name.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -17,7 +20,8 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
-from django.utils import translation
+from django.utils import timezone, translation
+from django.utils.crypto import salted_hmac
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
@@ -27,8 +31,34 @@ from django.views.decorators.http import require_http_methods
 
 from prosa.business.users import active
 from prosa.desk import audit, letters, sessions
-from prosa.desk.models import Person
-from prosa.queue import chore, defer_once
+from prosa.desk.models import Knock, Person
+from prosa.queue import chore, defer_once, periodic
+
+PER_ADDRESS = timedelta(minutes=5)
+"""Between two mails to one address."""
+MOST_PER_CLIENT, PER_CLIENT = 10, timedelta(hours=1)
+KEPT = timedelta(days=1)
+
+
+def _key(kind: str, of: str) -> str:
+    return salted_hmac("prosa.knock", f"{kind}:{of}", algorithm="sha256").hexdigest()
+
+
+def _network(request: HttpRequest) -> str:
+    """Whom a client address stands for: with IPv6 everybody has a whole network of them."""
+    given = audit.address_of(request) or ""
+    try:
+        address = ipaddress.ip_address(given)
+    except ValueError:
+        return given
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else given
+
+
+def _knocked(key: str, within: timedelta) -> int:
+    """How often this was asked lately; written down that it was asked once more."""
+    count = Knock.objects.filter(key=key, created_at__gt=timezone.now() - within).count()
+    Knock.objects.create(key=key)
+    return count
 
 
 class ResetForm(forms.Form):
@@ -42,18 +72,25 @@ class ResetForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @never_cache
 def ask(request: HttpRequest) -> HttpResponse:
-    """Ask for a link. Asking again while one is on its way sends no second."""
+    """Ask for a link. Asking again soon sends no second; whoever asks for many is told to wait (429)."""
     form = ResetForm(request.POST if request.method == "POST" else None)
     sent = False
     if request.method == "POST" and form.is_valid() and letters.possible():
         email = form.cleaned_data["email"].casefold()
-        defer_once(
-            send_link,
-            f"reset:{hashlib.sha256(email.encode()).hexdigest()[:32]}",
-            email=email,
-            root=letters.root(request),
-            language=translation.get_language() or "en",
-        )
+        if _knocked(_key("reset from", _network(request)), PER_CLIENT) >= MOST_PER_CLIENT:
+            form.add_error(None, _("Too many links were asked for from here. Wait an hour, then try again."))
+            context = {"form": form, "sent": False, "possible": True}
+            answer = render(request, "desk/reset.html", context, status=429)
+            answer.headers["Retry-After"] = str(int(PER_CLIENT.total_seconds()))
+            return answer
+        if not _knocked(_key("reset for", email), PER_ADDRESS):
+            defer_once(
+                send_link,
+                f"reset:{hashlib.sha256(email.encode()).hexdigest()[:32]}",
+                email=email,
+                root=letters.root(request),
+                language=translation.get_language() or "en",
+            )
         sent = True
     context = {"form": form, "sent": sent, "possible": letters.possible()}
     return render(request, "desk/reset.html", context, status=422 if form.errors else 200)
@@ -75,6 +112,13 @@ def send_link(email: str, root: str, language: str) -> None:
         with translation.override(chosen or language):
             told = {"link": root + path, "name": user.get_username()}
             letters.send(getattr(user, users.get_email_field_name()), _("A new password"), "desk/mail_reset.txt", told)
+
+
+@periodic("23 4 * * *")
+def forget() -> None:
+    """Once a day: who asked when, and rows of sessions that are over."""
+    Knock.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
+    sessions.forget()
 
 
 class Confirm(PasswordResetConfirmView):

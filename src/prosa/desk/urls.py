@@ -46,6 +46,7 @@ urlpatterns = [
     path("account/save", accounts.save, name="account-save"),
     path("account/password", accounts.change_password, name="password"),
     path("account/sessions/end", accounts.end_others, name="sessions-end"),
+    path("account/sessions/<int:row_id>/end", accounts.end_one, name="session-end"),
     path("account/two-step", second_factor.page, name="two-step"),
     path("account/two-step/begin", second_factor.begin, name="two-step-begin"),
     path("account/two-step/confirm", second_factor.confirm, name="two-step-confirm"),

@@ -32,6 +32,7 @@ TYPING_S = 8
 published: whoever was shown it looks again when this is over."""
 MOST_DRAFT = 10_000
 MOST_KEY = 50
+MOST_TYPE = 120
 VOICE_TYPE: Final = "audio/ogg; codecs=opus"
 """Only with its codec is it a voice note to WhatsApp."""
 
@@ -66,7 +67,10 @@ def reply(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
 
 def _enclosure(request: HttpRequest, upload: UploadedFile[Any]) -> Enclosure:
     """The file as it travels; what was recorded here becomes a voice note where this machine can make one."""
-    given = Enclosure(upload.name or "file", upload, upload.size or 0, upload.content_type or "")
+    # A browser says of what type a file is, anybody may say anything: then its name tells.
+    said = upload.content_type or ""
+    said = said if len(said) <= MOST_TYPE and said.isprintable() and said.isascii() else ""
+    given = Enclosure(upload.name or "file", upload, upload.size or 0, said)
     if not request.POST.get("voice"):
         return given
     if given.size > MOST_BYTES["audio"]:

@@ -13,6 +13,7 @@ django_app = get_asgi_application()
 
 from prosa import conf  # noqa: E402  models can be imported only now
 from prosa.conversations.door import App, Door  # noqa: E402
+from prosa.server.bodies import Bounded  # noqa: E402
 from prosa.server.proxies import believe  # noqa: E402
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +22,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 settings = conf.settings()
 # Django types its scope as a dict, which every server passes.
-door = Door(cast("App", django_app))
+door = Door(Bounded(cast("App", django_app)))
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
