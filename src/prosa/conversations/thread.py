@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from prosa.business.users import called
 from prosa.business.zones import zone_named
 from prosa.conversations import reasons
 from prosa.conversations.models import Conversation, Event, Message, Turn
@@ -172,15 +173,10 @@ def _names(events: list[Event]) -> dict[str, str]:
     logins = {str(event.data.get("member")) for event in events if isinstance(event.data, dict)} - {"", "None"}
     asked = Q(pk__in=[pk for pk in ids if pk.isdecimal()]) | Q(**{f"{users.USERNAME_FIELD}__in": logins})
     found = list(users._default_manager.filter(asked)) if ids or logins else []  # noqa: SLF001  the documented way to a custom user model's manager
-    names = {user: _called(user) for user in found}
+    names = {user: called(user) for user in found}
     return {f"user:{user.pk}": name for user, name in names.items()} | {
         user.get_username(): name for user, name in names.items()
     }
-
-
-def _called(user: Any) -> str:
-    full = getattr(user, "get_full_name", None)
-    return (full() if full else "") or str(user.get_username())
 
 
 def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneInfo) -> str:

@@ -20,8 +20,7 @@ from prosa.business.zones import zone_named
 from prosa.contacts.models import Contact, Fact
 from prosa.conversations import merging, thread
 from prosa.conversations.models import Conversation
-from prosa.desk import presence, stream
-from prosa.desk import audit
+from prosa.desk import audit, presence, stream
 from prosa.desk.access import Seat, desk
 
 MOST_PREVIOUS = 5
