@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -68,8 +69,9 @@ class Looker:
 
 def colleagues(business: Business) -> list[Colleague]:
     """Everybody of the business who answers customers: who is here first, each by name. One query."""
+    parameters: dict[str, Any] = {"business_id": business.pk, "away": AWAY}
     with connection.cursor() as hand:
-        hand.execute(queries.colleagues.decode(), {"business_id": business.pk, "away": AWAY})
+        hand.execute(queries.colleagues.decode(), parameters)
         found = {row[0]: row[1:] for row in hand.fetchall()}
     members = business.members.filter(pk__in=found).select_related("user")
     made = [Colleague(each.pk, name_of(each), *found[each.pk]) for each in members]
@@ -96,7 +98,7 @@ def read_up_to(conversations: Iterable[int], members: Iterable[int]) -> list[tup
     """(member, conversation, newest message they have read) where they ever opened it."""
     with connection.cursor() as hand:
         hand.execute(queries.read.decode(), {"ids": list(conversations), "members": list(members)})
-        return hand.fetchall()
+        return list(hand.fetchall())
 
 
 def still(tabs: Iterable[str]) -> None:
