@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
 from django.test import Client
+from django.utils import timezone
 
 from prosa.business.people import Membership
+from prosa.conversations import thread
 from prosa.conversations.models import Attachment, Conversation, Message, State
+from prosa.desk import notices, schedule
+from prosa.desk.models import Scheduled
+from prosa.desk.models_notices import Notice, Outlet, Way
 
 Talk = Callable[..., Conversation]
 Desk = Callable[[Membership], Client]
@@ -66,3 +72,27 @@ def test_a_file_is_sent_again_where_it_is_kept(
     sent = new.attachments.get()
     assert Path(sent.file.path).read_bytes() == b"texto"
     assert (new.kind, sent.filename) == ("document", "nota.txt")
+
+
+def test_the_writer_is_told_of_a_message_for_later_that_could_not_be_sent(bia: Membership, rui: Membership, talk: Talk):
+    conversation = talk(state=State.AGENT_ACTIVE)
+    for each in (bia, rui):
+        Outlet.objects.create(business=bia.business, member=each, way=Way.EMAIL)
+    row = Scheduled.objects.create(
+        conversation=conversation, business=bia.business, member=bia, text="Até já", send_at=timezone.now()
+    )
+    Conversation.objects.filter(pk=conversation.pk).update(last_inbound_at=timezone.now() - timedelta(days=2))
+    schedule.send(row.pk)
+    row.refresh_from_db()
+    assert row.status == "failed"
+    for _twice in range(2):
+        notices.hear(conversation.pk)
+    notice = Notice.objects.get()
+    assert (notice.kind, notice.outlet.member) == ("unsent", bia)
+    lines = thread.in_words(conversation, list(conversation.events.all())).values()
+    assert any("could not be sent" in line and "Bia" in line for line in lines)
+    true, moot = notices._look(notice.outlet)
+    assert (len(true), moot) == (1, [])
+    assert "Your message for later was not sent" in true[0].what
+    schedule.take_back(conversation, row.pk)
+    assert notices._look(notice.outlet) == ([], [notice.pk])

@@ -206,6 +206,7 @@ def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneI
         "unblocked": _("contact unblocked"),
         "reopened": _("re-opened"),
         "escalated": _("waits too long: administrators are told"),
+        "unsent": _("a message for later could not be sent"),
         "opened": _("opened"),
         "not_answered": _("left unanswered"),
         "remembered": _("remembered what the customer told"),

@@ -59,6 +59,7 @@ class News:
         """What happened, in the current language, without a name."""
         minutes = self.minutes
         words = {
+            "unsent": _("Your message for later was not sent"),
             "asked": _("The assistant asks people something"),
             "handed_off": _("Waits for a person"),
             "assigned": _("Was given to %s") % self.team
@@ -145,6 +146,11 @@ class Digest:
             only = self.news[0]
             return f"{only.name}: {only.what[:1].lower()}{only.what[1:]} · {business}"
         count = len(self.news)
+        if all(each.kind == "unsent" for each in self.news):
+            return (
+                ngettext("%d message for later was not sent", "%d messages for later were not sent", count) % count
+                + f" · {business}"
+            )
         return ngettext("%d customer waits", "%d customers wait", count) % count + f" · {business}"
 
     @property

@@ -32,7 +32,7 @@ from prosa.hookspecs import hookimpl
 
 queries = sql.load(__file__, "notices.sql")
 
-KINDS = ("asked", "handed_off", "assigned", "escalated", "unanswered")
+KINDS = ("unsent", "asked", "handed_off", "assigned", "escalated", "unanswered")
 GATHER_S = 120.0
 """What happens within so many seconds is told at once."""
 PAUSE_S = 300.0
@@ -45,7 +45,7 @@ KEPT = timedelta(days=30)
 @hookimpl
 def listeners() -> Iterable[Listener]:
     """Whoever wants to be told hears of every way in which a conversation comes to wait for people."""
-    kinds = {"handed_off", "assigned", "escalated", "case_asked", "case_reminded"}
+    kinds = {"handed_off", "assigned", "escalated", "case_asked", "case_reminded", "unsent"}
     return [Listener(frozenset(kinds), hear, "notices")]
 
 
@@ -75,6 +75,7 @@ def hear(conversation_id: int) -> None:
                 told = {"conversation_id": conversation_id, "off": _turned_off()}
                 hand.execute(queries.hear.decode(), told)
                 hand.execute(queries.hear_asked.decode(), told)
+                hand.execute(queries.hear_unsent.decode(), told)
 
 
 def _turned_off() -> list[int]:

@@ -96,6 +96,21 @@ WHERE o.active AND coalesce(o.next_at <= now(), true)
       WHERE same.user_id = m.user_id AND other.way = 'email' AND other.sent_at > now() - %(pause)s * interval '1 second'))
 ORDER BY o.id
 
+-- name: hear_unsent
+-- Messages written for later that could not be sent: whoever wrote one hears of it.
+INSERT INTO prosa_desk_notice (outlet_id, conversation_id, kind, source, happened_at)
+SELECT o.id, s.conversation_id, 'unsent', e.id, e.created_at
+FROM prosa_desk_scheduled s
+JOIN LATERAL (
+    SELECT v.id, v.created_at FROM prosa_conversations_event v
+    WHERE v.conversation_id = s.conversation_id AND v.kind = 'unsent' AND v.data->>'scheduled' = s.id::text
+    ORDER BY v.id DESC LIMIT 1
+) e ON true
+JOIN prosa_business_membership m ON m.id = s.member_id AND m.left_at IS NULL AND m.role <> 'viewer' AND m.id <> ALL(%(off)s::bigint[])
+JOIN prosa_desk_outlet o ON o.business_id = s.business_id AND o.member_id = m.id AND o.active
+WHERE s.conversation_id = %(conversation_id)s AND s.status = 'failed'
+ON CONFLICT (outlet_id, kind, source) DO NOTHING
+
 -- name: still
 -- Which waiting notices of an outlet are still true, with what may be said of them.
 SELECT n.id, n.kind, n.conversation_id, n.happened_at,
@@ -110,6 +125,8 @@ SELECT n.id, n.kind, n.conversation_id, n.happened_at,
                            AND r.status NOT IN ('withdrawn', 'failed') AND coalesce(r.key, '') NOT LIKE 'scheduled:%%')
        WHEN n.kind = 'asked' THEN
            EXISTS (SELECT FROM prosa_conversations_case q WHERE q.conversation_id = c.id AND q.state = 'open' AND q.created_at <= n.happened_at)
+       WHEN n.kind = 'unsent' THEN
+           EXISTS (SELECT FROM prosa_desk_scheduled s WHERE s.conversation_id = c.id AND s.status = 'failed' AND s.id::text = e.data->>'scheduled')
        ELSE
            c.state = 'awaiting_agent' AND n.happened_at >= c.state_at
            AND (o.team_id IS NULL OR c.team_id = o.team_id)

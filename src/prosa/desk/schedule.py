@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from prosa import realtime
 from prosa.business.people import Role
 from prosa.business.zones import zone_named
-from prosa.conversations import replying
+from prosa.conversations import ownership, replying
 from prosa.conversations.models import Conversation, State
 from prosa.desk.access import Seat, desk
 from prosa.desk.models import Place, Scheduled
@@ -113,6 +113,10 @@ def send(pk: int) -> None:
                 row.status = "sent"
             except ProsaError as error:
                 row.status, row.error = "failed", str(error)
+                why = row.error.partition("\n")[0]
+                ownership.tell(
+                    row.conversation_id, "unsent", f"user:{row.member.user_id}", scheduled=row.pk, reason=why
+                )
         row.save(update_fields=["status", "error"])
         realtime.publish("conversation", row.conversation_id)
 
