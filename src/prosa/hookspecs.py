@@ -11,7 +11,7 @@ from typing import Any
 
 import pluggy
 
-from prosa.contracts import Finding, Listener, ProofOffer, ToolOffer
+from prosa.contracts import CustomerRegister, Finding, Listener, ProofOffer, ToolOffer
 
 hookspec = pluggy.HookspecMarker("prosa")
 hookimpl = pluggy.HookimplMarker("prosa")
@@ -41,6 +41,15 @@ def tools() -> Iterable[ToolOffer]:
 @hookspec
 def identity_proofs() -> Iterable[ProofOffer]:
     """Ways for customers to show who they are: one :class:`~prosa.contracts.ProofOffer` each. Read once a process."""
+    raise NotImplementedError
+
+
+@hookspec
+def customer_registers() -> Iterable[CustomerRegister]:
+    """Where a business's customers are known, for the links of its contacts: one :class:`~prosa.contracts.CustomerRegister` each.
+
+    Read once a process.
+    """
     raise NotImplementedError
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role
 from prosa.channels.models import Inbox
+from prosa.contacts.links import Link
 from prosa.contacts.models import Contact, Fact, Identity, Merge
 from prosa.conversations import merging
 from prosa.conversations.acts.deeds import IdentityProof
@@ -34,6 +35,7 @@ def picture(business: Business) -> dict[str, Any]:
         "identities": list(Identity.objects.filter(business=business).order_by("pk").values()),
         "conversations": list(Conversation.objects.filter(business=business).order_by("pk").values()),
         "facts": list(Fact.objects.filter(business=business).order_by("pk").values()),
+        "links": list(Link.objects.filter(business=business).order_by("pk").values()),
         "proofs": list(IdentityProof.objects.filter(business=business).order_by("pk").values()),
     }
 
@@ -52,6 +54,7 @@ PERSON = st.fixed_dictionaries(
         "open": st.sampled_from([(), (0,), (1,), (0, 1)]),
         "ended": st.integers(0, 2),
         "facts": st.sets(st.sampled_from("abc")),
+        "linked": st.sets(st.sampled_from(["erp", "shop"])),
         "out": st.booleans(),
         "blocked": st.booleans(),
         "name": st.sampled_from(["", "Ana"]),
@@ -81,6 +84,8 @@ def _back_to_the_start(business: Business, people: list[dict[str, Any]], steps: 
             for text in sorted(person["facts"]):
                 told_in = talks[0].pk if talks else None
                 Fact.objects.create(business=business, contact=contact, text=text, key=text, conversation_id=told_in)
+            for kind in sorted(person["linked"]):
+                Link.objects.create(business=business, contact=contact, kind=kind, key=str(number), label="x")
             if talks:
                 IdentityProof.objects.create(
                     conversation=talks[0], business=business, contact_id=contact.pk, way="x", expires_at=at

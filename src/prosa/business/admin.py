@@ -144,6 +144,10 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             _("Memory"),
             {"fields": (("session_length", "session_unit"), "reset_words"), "classes": ("collapse",)},
         ),
+        (
+            _("Customers"),
+            {"fields": ("link_customers",), "classes": ("collapse",)},
+        ),
     )
 
     @display(description=_("state"), label={True: "success", False: "warning"})  # type: ignore[untyped-decorator]

@@ -209,6 +209,15 @@ class Business(models.Model):
         ),
     )
 
+    link_customers = models.BooleanField(
+        _("link customers by themselves"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "When exactly one customer of your system has the number or e-mail address a contact proved. Off: they are suggested, and a person links them."
+        ),
+    )
+
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

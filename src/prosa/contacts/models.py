@@ -11,6 +11,10 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from prosa.business.models import Business
+from prosa.contacts import links
+
+ELSEWHERE = (links.Link,)
+"""Models of this app in a file of their own; Django finds them through this one."""
 
 
 class Contact(models.Model):

@@ -9,6 +9,12 @@ Messages, passages, templates, tools and turns have a file each; all are importe
 
 from __future__ import annotations
 
+from prosa.contracts.customers import (
+    Candidate,
+    CustomerRegister,
+    Order,
+    Profile,
+)
 from prosa.contracts.messages import (
     Attachment,
     Finding,
@@ -73,6 +79,8 @@ __all__ = [
     "Asked",
     "Attachment",
     "Caller",
+    "Candidate",
+    "CustomerRegister",
     "Deed",
     "Execute",
     "File",
@@ -91,9 +99,11 @@ __all__ = [
     "MediaKind",
     "Notice",
     "Option",
+    "Order",
     "OutboundMessage",
     "Parsed",
     "Passage",
+    "Profile",
     "ProofOffer",
     "Receipt",
     "Reply",

@@ -94,12 +94,17 @@ class Deed:
     result: ToolResult
 
 
+async def _nowhere(_kind: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Whom a tool serves, as the conversation knows it, never as a model says it.
 
     ``identity`` is how surely the customer is known; ``number`` theirs when the channel proves it, digits only.
-    ``channel`` is the inbox's kind.
+    ``channel`` is the inbox's kind. ``linked`` is asked with the kind of a register (``odoo``) and gives the key of the customer
+    the contact is linked to there, or nothing: see :class:`~prosa.contracts.CustomerRegister`.
     """
 
     business_id: int
@@ -109,6 +114,7 @@ class Caller:
     identity: IdentityLevel = "anonymous"
     number: str = ""
     locale: str = ""
+    linked: Callable[[str], Awaitable[str]] = field(default=_nowhere, compare=False, repr=False)
 
 
 Run = Callable[[ToolContext, Json], Awaitable[ToolResult]]

@@ -16,7 +16,7 @@ from prosa.business.zones import zone_named
 from prosa.channels import base
 from prosa.channels.inboxes import Inboxes
 from prosa.contracts import ApprovedAnswer, Caller, Identity, Line, Passage, Turn
-from prosa.conversations import calling, sessions, tongue
+from prosa.conversations import calling, linking, sessions, tongue
 from prosa.conversations.acts import pending, proving
 from prosa.conversations.cases import asking
 from prosa.conversations.guidelines import casting, topics
@@ -232,8 +232,9 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         spent=lambda name, usage: spent.append(ledger.Entry(name, usage)),
     )
     caller = Caller(
-        found.business_id, conversation_id, found.contact_id, turn.channel, turn.identity, turn.customer_number, locale
-    )
+        found.business_id, conversation_id, found.contact_id, turn.channel, turn.identity, turn.customer_number, locale,
+        linking.for_tools(pool, found.business_id, found.contact_id),
+    )  # fmt: skip
     normal = verdict.step is gate.Step.NORMAL
     current = "" if talk.fresh else found.specialist
     cast = casting.cast(turn, caller, found.team or (), current, found.rules, own_models=normal, fresh=talk.fresh)

@@ -1,6 +1,6 @@
 """Two contacts that are one person: merged because somebody says so, and exactly taken apart again.
 
-Merging moves what the merged contact has (identities, conversations, facts) to the one that is kept, so that everything which
+Merging moves what the merged contact has (identities, conversations, facts, links to customers) to the one that is kept, so that everything which
 looks a person up finds them without knowing of merges. Each row keeps the contact it came from (``origin_id``); whoever
 is not merged has none. Undoing sends back what came from the merged contact, and what came since by one of its identities: a
 conversation opened with it, a fact told there. What was written into a conversation stays in it.
@@ -31,6 +31,7 @@ from django.utils.translation import gettext as _
 
 from prosa import realtime
 from prosa.business.models import Business
+from prosa.contacts.links import LIVE, Link
 from prosa.contacts.models import Contact, Fact, Identity, Merge
 from prosa.conversations.acts.deeds import IdentityProof, PendingAction
 from prosa.conversations.models import Conversation, Event, State
@@ -135,6 +136,8 @@ def _merge(kept: Contact, merged: Contact, user: Any) -> Merge:
         # What both told stays below the merged name too, and comes back when this is undone.
         "facts": Fact.objects.filter(~Exists(known), contact=merged).update(contact=kept, origin_id=own),
     }
+    linked = Link.objects.filter(contact=kept, kind=OuterRef("kind"), status=LIVE)
+    Link.objects.filter(~Exists(linked) | ~Q(status=LIVE), contact=merged).update(contact=kept, origin_id=own)
     _follow(ids, kept.pk)
     made = Merge.objects.create(
         business_id=business, kept=kept, merged=merged, user=user, before=before, after=_state(kept),
@@ -168,7 +171,15 @@ def _undo(found: Merge, user: Any) -> None:
     theirs = Q(origin_id__in=side)
     home = NullIf(F("origin_id"), merged.pk)
     ids = list(Conversation.objects.filter(theirs, contact=kept).values_list("pk", flat=True))
-    Identity.objects.filter(theirs, contact=kept).update(contact=merged, origin_id=home)
+    identities = Identity.objects.filter(theirs, contact=kept)
+    keys = list(identities.values_list("key", flat=True))
+    identities.update(contact=merged, origin_id=home)
+    # Also a customer they were linked to since, by what one of these identities proved.
+    since = Q(origin_id=None, created_at__gt=row.created_at, proof__in=keys)
+    linked = Link.objects.filter(contact=merged, kind=OuterRef("kind"), status=LIVE)
+    Link.objects.filter(theirs | since, ~Exists(linked) | ~Q(status=LIVE), contact=kept).update(
+        contact=merged, origin_id=home
+    )
     # What was told since, in a conversation that goes back; what they know already is not told twice.
     told = Q(origin_id=None, pk__gt=row.last_fact, conversation_id__in=ids)
     known = Fact.objects.filter(contact=merged, key=OuterRef("key"))

@@ -200,6 +200,8 @@ def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneI
         "resolved": _("resolved"),
         "snoozed": _("snoozed"),
         "woken": _("back from snooze"),
+        "linked": _("linked to the customer %s") % data.get("customer", ""),
+        "unlinked": _("no longer linked to the customer %s") % data.get("customer", ""),
         "merged": _("merged with the contact %s") % data.get("contact", ""),
         "unmerged": _("no longer merged with the contact %s") % data.get("contact", ""),
         "blocked": _("contact blocked"),
