@@ -294,6 +294,11 @@ class Settings(BaseSettings):
         validation_alias=_env("PROSA_API_RATE"),
         description="Requests a second one API key may make of one web process; 0 = no limit.",
     )
+    link_users: bool = Field(
+        False,
+        validation_alias=_env("PROSA_LINK_USERS"),
+        description="Tells the people of every business here which user of the installation has a contact's e-mail address; only where they are one company.",
+    )
 
     @field_validator("secret_key_fallbacks", "fallback_models", "allowed_hosts", mode="before")
     @classmethod

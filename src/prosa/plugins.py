@@ -14,6 +14,7 @@ DEFAULT_PLUGINS = (
     "prosa.channels.checks",
     "prosa.costs.checks",
     "prosa.knowledge.checks",
+    "prosa.contacts.users",
     "prosa.conversations.checks",
     "prosa.desk.assignment",
     "prosa.desk.notices",

@@ -39,7 +39,7 @@ def test_it_is_found_where_it_is_installed(tmp_path: Path):
 
 
 def test_its_own_test_passes():
-    assert "3 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", "tests")
+    assert "5 passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", "tests")
 
 
 def test_the_guide_shows_what_the_contract_has():

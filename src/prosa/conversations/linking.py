@@ -283,7 +283,7 @@ def _tell(kind: str, link: Link, user: Any) -> None:
     if latest is None:
         return
     register = registers().get(link.kind)
-    data = {"customer": link.label, "register": register.name if register else link.kind, "how": link.how}
+    data = {"customer": link.label, "register": str(register.name) if register else link.kind, "how": link.how}
     actor = f"user:{user.pk}" if user is not None else "system"
     Event.objects.create(conversation=latest, business_id=link.business_id, kind=kind, actor=actor, data=data)
     realtime.publish("conversation", latest.pk)

@@ -18,7 +18,7 @@ from prosa import phones, realtime
 from prosa.business.people import Role
 from prosa.business.zones import zone_named
 from prosa.contacts.models import Contact, Fact
-from prosa.conversations import merging, thread
+from prosa.conversations import linking, merging, thread
 from prosa.conversations.models import Conversation
 from prosa.desk import audit, presence, stream
 from prosa.desk.access import Seat, desk
@@ -80,6 +80,7 @@ def pane(seat: Seat, conversation: Conversation) -> dict[str, Any]:
         "version": stream.version(conversation),
         "teams": seat.business.teams.all(),
         "merges": merging.merges(contact),
+        "registers": bool(linking.registers()),
     }
 
 
