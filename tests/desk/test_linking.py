@@ -20,7 +20,7 @@ from prosa.business.models import Business
 from prosa.business.people import Membership, Role
 from prosa.contacts import users
 from prosa.contacts.links import Link
-from prosa.contacts.models import Contact, Identity
+from prosa.contacts.models import Identity
 from prosa.contracts import Candidate, CustomerRegister, Order, Profile
 from prosa.contracts import Identity as Known
 from prosa.conversations import linking, merging
@@ -242,13 +242,11 @@ def test_users_are_a_register_only_where_the_host_says_so(bia: Membership, talk:
 
 def test_links_go_with_a_merge_and_come_back(shop: Shop, bia: Membership, talk: Talk):
     ana, other = talk("Ana"), talk("Ana 2", State.RESOLVED)
+    own, theirs = f"phone:{number(ana)}", f"phone:{number(other)}"
     linking.link(other.contact, "shop", "7", "Ana", bia.user)
     made = merging.merge(ana.contact, other.contact, bia.user)
     assert linking.links(ana.contact)[0].key == "7"
-    later = linking.link(
-        Contact.objects.get(pk=ana.contact_id), "erp", "1", "Ana", bia.user, proof=f"phone:{number(ana)}"
-    )
-    theirs = Identity.objects.filter(contact=ana.contact).exclude(origin_id=None).get().key
+    later = linking.link(ana.contact, "erp", "1", "Ana", bia.user, proof=own)
     since = linking.link(ana.contact, "crm", "2", "Ana", bia.user, proof=theirs)
     merging.undo(made, bia.user)
     assert {each.kind for each in linking.links(ana.contact)} == {later.kind}

@@ -66,7 +66,7 @@ PERSON = st.fixed_dictionaries(
     people=st.lists(PERSON, min_size=3, max_size=3),
     steps=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=4),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 def _back_to_the_start(business: Business, people: list[dict[str, Any]], steps: list[tuple[int, int]]) -> None:
     with transaction.atomic():
         rooms, made = inboxes(business), []
