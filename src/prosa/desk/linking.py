@@ -123,7 +123,7 @@ def _read(request: HttpRequest, contact: Contact) -> list[str]:
         raise Http404 from None
     if pk != contact.pk:
         raise Http404
-    return said
+    return [str(each) for each in said]
 
 
 @require_GET
