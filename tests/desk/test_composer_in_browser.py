@@ -115,6 +115,15 @@ async def test_a_reply_is_written_by_keyboard(page: Any, conversation: Conversat
     await page.keyboard.press("Escape")
     await page.keyboard.press("l")
     await page.locator("#aloud").get_by_text("nothing here for this key").wait_for(state="attached")
+    # the customer was faster than the key: it is shown before anything is put out of sight
+    late = await Message.objects.acreate(
+        conversation=conversation, business_id=conversation.business_id, inbox_id=conversation.inbox_id, direction="in",
+        author="customer", text="Mais uma coisa",
+    )  # fmt: skip
+    await Conversation.objects.filter(pk=conversation.pk).aupdate(last_inbound_id=late.pk)
+    await page.keyboard.press("e")
+    await page.locator("#refused").get_by_text("written something more").wait_for()
+    await page.locator("#bubbles").get_by_text("Mais uma coisa").wait_for()
     await page.keyboard.press("e")
     await page.locator("#standing [data-key=reopen]").wait_for()
     await page.keyboard.press("o")

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 
@@ -71,6 +73,96 @@ def test_no_time_brings_it_back_and_does_nothing_where_nothing_was_put_aside(
     assert conversation.snoozed_until is None
     assert [each.kind for each in conversation.events.order_by("pk")] == ["snoozed", "woken"]
     assert client.post(address, {"until": "soon"}).status_code == 422
+
+
+@pytest.mark.parametrize("until", ["9999-12-31T23:59:59", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+14:00"])
+def test_nobody_snoozes_beyond_a_year(until: str, bia: Membership, at_desk: Desk, talk: Talk):
+    conversation, client = talk(), at_desk(bia)
+    answer = client.post(f"/agent/c/{conversation.pk}/snooze", {"until": until})
+    assert answer.status_code == 422
+    assert "to come" in answer.content.decode()
+    assert client.get("/agent/list?queue=all").status_code == 200
+
+
+def test_a_time_is_taken_as_it_was_said(bia: Membership, at_desk: Desk, talk: Talk):
+    """With an offset it is that moment; else it is the business's."""
+    conversation = talk()
+    wanted = timezone.now() + timedelta(days=2)
+    until = wanted.astimezone(ZoneInfo("Asia/Tokyo")).isoformat()
+    assert at_desk(bia).post(f"/agent/c/{conversation.pk}/snooze", {"until": until}).status_code == 204
+    conversation.refresh_from_db()
+    assert conversation.snoozed_until is not None
+    assert abs(conversation.snoozed_until - wanted) < timedelta(minutes=1)
+
+
+# ── what the mover had seen ──
+
+
+def writes(conversation: Conversation, text: str = "Mais uma coisa") -> Message:
+    """The customer, a moment ago; no page shows it yet."""
+    said = Message.objects.create(
+        conversation=conversation, business=conversation.business, inbox=conversation.inbox, direction="in", author="customer",
+        text=text, pending=True,
+    )  # fmt: skip
+    Conversation.objects.filter(pk=conversation.pk).update(last_inbound_id=said.pk, unread=2)
+    return said
+
+
+@pytest.mark.parametrize("move", ["resolve", "snooze"])
+def test_what_the_customer_wrote_is_not_put_out_of_sight_unread(move: str, bia: Membership, at_desk: Desk, talk: Talk):
+    conversation, client = talk(), at_desk(bia)
+    address = f"/agent/c/{conversation.pk}/{move}"
+    client.post(f"/agent/c/{conversation.pk}/take")
+    conversation.refresh_from_db()
+    seen = {"epoch": conversation.epoch, "last": conversation.last_inbound_id, "until": "hour"}
+    said = writes(conversation)
+    answer = client.post(address, seen)
+    assert answer.status_code == 409
+    assert "written something more" in answer.content.decode()
+    conversation.refresh_from_db()
+    assert (conversation.state, conversation.unread, conversation.snoozed_until) == (State.AGENT_ACTIVE, 2, None)
+    assert Message.objects.get(pk=said.pk).pending
+    # Whoever has read it may.
+    assert client.post(address, seen | {"last": said.pk}).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("move", "values"),
+    [("take", {}), ("resolve", {}), ("give-back", {}), ("snooze", {"until": "hour"}), ("snooze", {"until": ""}),
+     ("wake", {}), ("assign", {"to": ""}), ("assign", {"to": "me"})],
+)  # fmt: skip
+def test_a_page_that_is_behind_moves_nothing_of_a_colleagues(
+    move: str, values: dict[str, str], bia: Membership, rui: Membership, at_desk: Desk, talk: Talk
+):
+    conversation, client = talk(), at_desk(bia)
+    seen = conversation.epoch
+    assert at_desk(rui).post(f"/agent/c/{conversation.pk}/snooze", {"until": "tomorrow"}).status_code == 204
+    values = {name: f"member:{bia.pk}" if value == "me" else value for name, value in values.items()}
+    answer = client.post(f"/agent/c/{conversation.pk}/{move}", values | {"epoch": seen})
+    assert answer.status_code == 409
+    assert "Rui" in answer.content.decode()
+    conversation.refresh_from_db()
+    assert (conversation.assignee, conversation.state) == (rui, State.AGENT_ACTIVE)
+    assert conversation.snoozed_until is not None
+    assert client.post(f"/agent/c/{conversation.pk}/{move}", values | {"epoch": conversation.epoch}).status_code == 204
+
+
+def test_what_was_resolved_a_moment_ago_is_not_opened_from_an_old_page(
+    bia: Membership, rui: Membership, at_desk: Desk, talk: Talk
+):
+    conversation = talk(state=State.RESOLVED)
+    seen = conversation.epoch
+    for move in ("reopen", "resolve"):
+        assert at_desk(rui).post(f"/agent/c/{conversation.pk}/{move}").status_code == 204
+    assert at_desk(bia).post(f"/agent/c/{conversation.pk}/reopen", {"epoch": seen}).status_code == 409
+
+
+def test_whoever_has_it_moves_it_though_their_page_is_a_moment_behind(bia: Membership, at_desk: Desk, talk: Talk):
+    """What it does not show yet is their own last message."""
+    conversation, client = talk(), at_desk(bia)
+    seen = conversation.epoch
+    assert client.post(f"/agent/c/{conversation.pk}/reply", {"text": "Pronto!", "epoch": seen}).status_code == 204
+    assert client.post(f"/agent/c/{conversation.pk}/resolve", {"epoch": seen}).status_code == 204
 
 
 # ── starting afresh ──

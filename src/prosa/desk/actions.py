@@ -5,7 +5,9 @@ The views check that the conversation is of the person's business; here is check
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -24,6 +26,19 @@ from prosa.desk.models import Note, Place
 from prosa.errors import BadInput, NotAllowed
 
 MOST_NOTE = 10_000
+FARTHEST = timedelta(days=365)
+"""How long a conversation may be put aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the page showed when its button was pressed; None where it does not say. ``last``: the newest message's id."""
+
+    epoch: int | None = None
+    last: int | None = None
+
+
+UNASKED = Seen()
 
 
 def _as(seat: Seat, role: Role = Role.AGENT) -> None:
@@ -31,13 +46,19 @@ def _as(seat: Seat, role: Role = Role.AGENT) -> None:
         raise NotAllowed(_("Your role may look, not do this.\nAsk an administrator of the business."))
 
 
-def take(seat: Seat, conversation: Conversation, known_epoch: int | None) -> None:
-    """It is this person's now. :raises ownership.Overtaken: somebody was faster."""
+# Every move :raises ownership.Overtaken: somebody moved it since the page was drawn. Whose it is already is not asked: what their
+# page does not show yet is what they did themselves, and whom the rota only named has moved nothing.
+
+
+def take(seat: Seat, conversation: Conversation, seen: Seen = UNASKED) -> None:
+    """It is this person's now."""
     _as(seat)
-    ownership.take(conversation.pk, seat.actor, seat.member.pk, known_epoch)
+    _go(seat, conversation, Move.TAKE, seen, assignee=seat.member.pk)
 
 
-def assign(seat: Seat, conversation: Conversation, member: Membership | None, team: Team | None) -> None:
+def assign(
+    seat: Seat, conversation: Conversation, member: Membership | None, team: Team | None, seen: Seen = UNASKED
+) -> None:
     """It waits for a colleague, a team, or (neither) anybody."""
     _as(seat)
     for named in (member, team):
@@ -46,55 +67,90 @@ def assign(seat: Seat, conversation: Conversation, member: Membership | None, te
     if member is not None and not member.may(Role.AGENT):
         raise BadInput(_("%s cannot answer customers.\nChoose somebody else.") % member)
     if member is not None and member.pk == seat.member.pk:
-        take(seat, conversation, None)
+        take(seat, conversation, seen)
         return
-    ownership.act(
-        conversation.pk,
-        Wish(
-            Move.ASSIGN,
-            seat.actor,
-            {"member": str(member) if member else "", "team": str(team) if team else ""},
-            assignee=member.pk if member else NOBODY,
-            team=team.pk if team else NOBODY,
-        ),
+    _go(
+        seat,
+        conversation,
+        Move.ASSIGN,
+        seen,
+        {"member": str(member) if member else "", "team": str(team) if team else ""},
+        assignee=member.pk if member else NOBODY,
+        team=team.pk if team else NOBODY,
     )
 
 
-def give_back(seat: Seat, conversation: Conversation) -> None:
+def give_back(seat: Seat, conversation: Conversation, seen: Seen = UNASKED) -> None:
     """The assistant answers again."""
     _as(seat)
-    ownership.give_back(conversation.pk, seat.actor)
+    _go(seat, conversation, Move.GIVE_BACK, seen)
 
 
-def resolve(seat: Seat, conversation: Conversation) -> None:
-    """Done."""
+def resolve(seat: Seat, conversation: Conversation, seen: Seen = UNASKED) -> None:
+    """Done. :raises ownership.Unread: the customer has written something more."""
     _as(seat)
-    ownership.resolve(conversation.pk, seat.actor)
+    _go(seat, conversation, Move.RESOLVE, seen, known_inbound=seen.last)
 
 
-def reopen(seat: Seat, conversation: Conversation) -> None:
+def reopen(seat: Seat, conversation: Conversation, seen: Seen = UNASKED) -> None:
     """Take up again what was resolved."""
     _as(seat)
-    ownership.act(conversation.pk, Wish(Move.REOPEN, seat.actor, assignee=seat.member.pk))
+    _go(seat, conversation, Move.REOPEN, seen, assignee=seat.member.pk)
 
 
-def snooze(seat: Seat, conversation: Conversation, until: datetime) -> None:
-    """Put aside until a time or the customer's next message."""
+def snooze(seat: Seat, conversation: Conversation, until: datetime, seen: Seen = UNASKED) -> None:
+    """Put aside until a time or the customer's next message. :raises ownership.Unread: which has come already."""
     _as(seat)
     seconds = (until - timezone.now()).total_seconds()
     if seconds <= 0:
         raise BadInput(_("That time is over.\nChoose one to come."))
+    if seconds > FARTHEST.total_seconds():
+        raise BadInput(_("Choose a time to come, within a year."))
     # A second later rather than a moment earlier: the transaction may have begun before our clock was read.
-    ownership.act(
-        conversation.pk,
-        Wish(Move.SNOOZE, seat.actor, {"until": until.isoformat()}, assignee=seat.member.pk, snooze=seconds + 1),
+    _go(
+        seat,
+        conversation,
+        Move.SNOOZE,
+        seen,
+        {"until": until.isoformat()},
+        assignee=seat.member.pk,
+        snooze=seconds + 1,
+        known_inbound=seen.last,
     )
 
 
-def wake(seat: Seat, conversation: Conversation) -> None:
+def wake(seat: Seat, conversation: Conversation, seen: Seen = UNASKED) -> None:
     """Back before its time."""
     _as(seat)
-    ownership.act(conversation.pk, Wish(Move.WAKE, seat.actor))
+    _go(seat, conversation, Move.WAKE, seen)
+
+
+def _go(
+    seat: Seat,
+    conversation: Conversation,
+    move: Move,
+    seen: Seen,
+    data: dict[str, Any] | None = None,
+    *,
+    assignee: int | None = None,
+    team: int | None = None,
+    snooze: float | None = None,
+    known_inbound: int | None = None,
+) -> None:
+    ownership.act(
+        conversation.pk,
+        Wish(
+            move,
+            seat.actor,
+            data or {},
+            assignee=assignee,
+            team=team,
+            known_epoch=seen.epoch,
+            known_inbound=known_inbound,
+            mover=seat.member.pk,
+            snooze=snooze,
+        ),
+    )
 
 
 def start_afresh(seat: Seat, conversation: Conversation) -> None:

@@ -14,10 +14,11 @@ from prosa.business.people import Role
 from prosa.business.users import name_of
 from prosa.business.zones import zone_named
 from prosa.conversations.models import Conversation
-from prosa.conversations.ownership import Overtaken
+from prosa.conversations.ownership import Overtaken, Unread
 from prosa.desk import actions
 from prosa.desk.access import Seat, desk
-from prosa.desk.writing import problem
+from prosa.desk.actions import Seen
+from prosa.desk.writing import epoch_of, problem
 from prosa.errors import BadInput, ProsaError
 
 MORNING_H = 9
@@ -36,14 +37,15 @@ def _until(seat: Seat, asked: str) -> datetime:
     if asked in named:
         return named[asked]
     try:
-        return datetime.fromisoformat(asked).replace(tzinfo=now.tzinfo)
+        found = datetime.fromisoformat(asked)
+        return found if timezone.is_aware(found) else found.replace(tzinfo=now.tzinfo)
     except ValueError:
         raise BadInput(_("That is no time.\nChoose a day and an hour.")) from None
 
 
-def _take(request: HttpRequest, seat: Seat, conversation: Conversation) -> None:
-    given = request.POST.get("epoch", "")
-    actions.take(seat, conversation, int(given[:9]) if given.isdecimal() else None)
+def _seen(request: HttpRequest) -> Seen:
+    last = request.POST.get("last", "")
+    return Seen(epoch_of(request), int(last[:18]) if last.isdecimal() else None)
 
 
 def _assign(request: HttpRequest, seat: Seat, conversation: Conversation) -> None:
@@ -53,25 +55,25 @@ def _assign(request: HttpRequest, seat: Seat, conversation: Conversation) -> Non
     team = seat.business.teams.filter(pk=number).first() if kind == "team" else None
     if kind in ("member", "team") and member is None and team is None:
         raise BadInput(_("They are not here any more.\nReload the page."))
-    actions.assign(seat, conversation, member, team)
+    actions.assign(seat, conversation, member, team, _seen(request))
 
 
 def _snooze(request: HttpRequest, seat: Seat, conversation: Conversation) -> None:
     """Until when they chose; no time brings it back."""
     asked = request.POST.get("until", "").strip()
     if asked:
-        actions.snooze(seat, conversation, _until(seat, asked))
+        actions.snooze(seat, conversation, _until(seat, asked), _seen(request))
     elif conversation.snoozed_until is not None:
-        actions.wake(seat, conversation)
+        actions.wake(seat, conversation, _seen(request))
 
 
 MOVES: dict[str, Callable[[HttpRequest, Seat, Conversation], None]] = {
-    "take": _take,
+    "take": lambda request, seat, conversation: actions.take(seat, conversation, _seen(request)),
     "assign": _assign,
-    "give-back": lambda _request, seat, conversation: actions.give_back(seat, conversation),
-    "resolve": lambda _request, seat, conversation: actions.resolve(seat, conversation),
-    "reopen": lambda _request, seat, conversation: actions.reopen(seat, conversation),
-    "wake": lambda _request, seat, conversation: actions.wake(seat, conversation),
+    "give-back": lambda request, seat, conversation: actions.give_back(seat, conversation, _seen(request)),
+    "resolve": lambda request, seat, conversation: actions.resolve(seat, conversation, _seen(request)),
+    "reopen": lambda request, seat, conversation: actions.reopen(seat, conversation, _seen(request)),
+    "wake": lambda request, seat, conversation: actions.wake(seat, conversation, _seen(request)),
     "snooze": _snooze,
     "afresh": lambda _request, seat, conversation: actions.start_afresh(seat, conversation),
     "block": lambda _request, seat, conversation: actions.block(seat, conversation, on=True),
@@ -82,7 +84,10 @@ MOVES: dict[str, Callable[[HttpRequest, Seat, Conversation], None]] = {
 @require_POST
 @desk(Role.AGENT)
 def move(request: HttpRequest, seat: Seat, conversation_id: int, move: str) -> HttpResponse:
-    """One of :data:`MOVES`. 204 when it is done (the stream tells everybody), 409 when somebody was faster."""
+    """One of :data:`MOVES`. 204 when it is done (the stream tells everybody), 409 when a colleague or the customer was faster.
+
+    ``epoch``, ``last``: what the page showed, of who has the conversation and of what was said.
+    """
     if move not in MOVES:
         raise Http404
     conversation = seat.conversation(conversation_id)
@@ -93,10 +98,12 @@ def move(request: HttpRequest, seat: Seat, conversation_id: int, move: str) -> H
         return problem(
             request,
             _("%s took it a moment ago.") % name_of(who)
-            if who is not None
+            if who is not None and who.pk != seat.member.pk
             else _("The conversation changed hands a moment ago."),
             409,
         )
+    except Unread:
+        return problem(request, _("The customer has just written something more.\nRead it, then do this again."), 409)
     except ProsaError as error:
         return problem(request, str(error), 422)
     return HttpResponse(status=204)

@@ -57,6 +57,7 @@ export async function catchUp() {
     const now = $("standing");
     document.dispatchEvent(new CustomEvent("prosa:since", { detail: holder.content }));
     if (now.dataset.state !== standing.dataset.state || now.innerHTML !== standing.innerHTML) now.replaceWith(standing);
+    else now.dataset.epoch = standing.dataset.epoch;
     if (stay) toEnd();
     else if (added) unseen();
     window_();
@@ -164,9 +165,9 @@ export async function post(address, values) {
 
 export async function move(name, values = {}) {
   if (!talk.id) return;
-  const epoch = name === "take" ? { epoch: $("standing").dataset.epoch } : {};
+  const seen = { epoch: $("standing").dataset.epoch, last }; // what this page shows is what is being decided upon
   try {
-    const answer = await post(`${document.body.dataset.mount}c/${talk.id}/${name}`, { ...epoch, ...values });
+    const answer = await post(`${document.body.dataset.mount}c/${talk.id}/${name}`, { ...seen, ...values });
     if (!answer.ok) refuse(await answer.text());
   } catch {
     refuse(`<p class="problem">${$("lost").textContent}</p>`);
