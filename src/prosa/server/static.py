@@ -6,6 +6,7 @@ WhiteNoise's own middleware is sync only; one such link would put every async vi
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -54,4 +55,7 @@ def _whole(found: Any, request: HttpRequest) -> HttpResponse:
     del whole.headers["Content-Type"]
     for name, value in answer.headers:
         whole.headers[name] = value
+    if int(answer.status) == HTTPStatus.OK and body:
+        # WhiteNoise measured the file at the start; edited or upgraded in place it is longer now, or shorter.
+        whole.headers["Content-Length"] = str(len(body))
     return whole
