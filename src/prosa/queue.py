@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 CHORES = (
     "prosa.conversations.learning",
+    "prosa.conversations.linking",
     "prosa.conversations.missed",
     "prosa.conversations.acts.pending",
     "prosa.conversations.retention",
