@@ -18,10 +18,11 @@ from prosa.agents import runner
 from prosa.business.models import Business
 from prosa.business.people import Membership, Role
 from prosa.contracts import Ask, Turn, TurnResult
-from prosa.conversations import ownership, replying
+from prosa.conversations import learning, ownership, replying
 from prosa.conversations.models import Conversation, State
 from prosa.conversations.words import words
 from prosa.desk import cases, clocks
+from prosa.postgres.connections import connect
 from prosa.simulator import fake_llm
 
 PT = words("pt-br")
@@ -153,6 +154,12 @@ async def test_the_team_is_asked_and_its_answer_told(shop: House, bia: Membershi
     assert trace["case"] == {"id": case(shop)["id"], "question": QUESTION, "answer": ANSWER}
     assert await answers(shop, bia, "outra") == 409, "answered is answered"
 
+    # What people knew may become an approved answer.
+    async with await connect(shop.dsn, "learning") as connection:
+        assert [await learning.suggest_told(connection) for _ in range(2)] == [1, 0]
+    learned = shop.rows("select question, answer, author from prosa_knowledge_suggestion")
+    assert learned == [(QUESTION, ANSWER, "agent")]
+
 
 async def test_what_the_team_did_not_say_is_not_told_for_it(shop: House, bia: Membership, llm: fake_llm.Control):
     """A model that invents a price twice is not heard: the team's own words are."""
@@ -163,6 +170,18 @@ async def test_what_the_team_did_not_say_is_not_told_for_it(shop: House, bia: Me
     assert await answers(shop, bia) == 204
     await shop.until(lambda: len(shop.carrier.texts()) == 2)
     assert shop.carrier.texts()[1] == f"{PT['team_answered']}\n{ANSWER}"
+
+
+@pytest.mark.parametrize("draft", ["Não tenho essa informação aqui.", "Entregamos sim, no domingo de manhã!"])
+async def test_an_answer_that_the_model_leaves_out_is_told_word_by_word(asked: House, bia: Membership, draft: str):
+    async def dodging(_turn: Turn) -> TurnResult:
+        return says(draft)
+
+    asked.mind.answer = dodging
+    assert await answers(asked, bia) == 204
+    await asked.until(lambda: state(asked) == "relayed")
+    await asked.quiet()
+    assert asked.carrier.texts()[1:] == [f"{PT['team_answered']}\n{ANSWER}"]
 
 
 async def test_nobody_is_asked_where_nobody_works_or_the_business_does_not_want_it(
@@ -371,8 +390,10 @@ async def by_a_person_who_reopens(house: House, member: Membership) -> None:
     assert await press(house, member, "give-back") == 204
 
 
-@pytest.mark.parametrize("way", [by_hand, by_time, by_the_customer, by_a_person_who_reopens])
-@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize(
+    ("way", "answered"),
+    [(by_hand, False), (by_hand, True), (by_time, False), (by_the_customer, True), (by_a_person_who_reopens, False)],
+)
 async def test_whoever_gives_it_back_nothing_of_the_question_is_left(
     asked: House, bia: Membership, way: Callable[[House, Membership], Any], answered: bool
 ):

@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 
 from prosa import sql
 from prosa.agents import figures
+from prosa.agents.proposals import ASK
 from prosa.contracts import Json, Passage
 from prosa.conversations import calling
 from prosa.conversations.handoff import asks_for_person
@@ -36,6 +37,8 @@ QUIET = timedelta(minutes=2)
 """After a person's last words; until then they may still be writing."""
 REACH = timedelta(hours=24)
 """How long after a question an answer to it may come."""
+LATELY = timedelta(hours=1)
+"""How far back answers to questions of the assistant are looked at; a suggestion is made of each once."""
 LEAST = 2
 """Words that carry a topic a question has at least, else it leans on what was said before."""
 SEARCH = "search_knowledge"
@@ -47,7 +50,7 @@ async def learn() -> None:
     """Look at what was said since the last time."""
     async with await connect(shared.dsn(), "prosa learning", lock_timeout="10s") as connection:
         found = await note_gaps(connection)
-        suggested = await suggest(connection)
+        suggested = await suggest(connection) + await suggest_told(connection)
     if found or suggested:
         log.info("Learned: %d unanswered questions, %d suggestions.", found, suggested)
 
@@ -106,7 +109,7 @@ def _lost(trace: Json, said: str) -> bool:
     if trace.get("passages"):
         return False
     used = {call.get("tool") for call in _calls(trace)}
-    return SEARCH in used or "bring_in_person" in used or (not used and calling.owns_up(said))
+    return bool(used & {SEARCH, ASK, "bring_in_person"}) or (not used and calling.owns_up(said))
 
 
 def _missed(trace: Json) -> Passage | None:
@@ -161,6 +164,17 @@ async def suggest(connection: Connection) -> int:
             break
         start = rows[-1][0]
     await _remember("replies", done)
+    return count
+
+
+async def suggest_told(connection: Connection) -> int:
+    """Make suggestions of what people answered to questions of the assistant, lately; how many."""
+    count = 0
+    for row in await fetch_all(connection, queries.told, {"lately": LATELY, "limit": BATCH}):
+        business_id, conversation_id, message_id, question, answer, at, name = row
+        names = (name,) if name else ()
+        given = suggestions.Given(question, answer, "agent", conversation_id, message_id, at, names)
+        count += await sync_to_async(suggestions.propose)(business_id, given, same_figures) is not None
     return count
 
 

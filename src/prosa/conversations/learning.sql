@@ -45,3 +45,15 @@ ORDER BY m.id DESC LIMIT 60
 -- name: names
 SELECT ct.name FROM prosa_conversations_conversation c JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 WHERE c.id = %(conversation_id)s AND c.business_id = %(business_id)s
+
+-- name: told
+-- What people answered to the assistant's own questions, once the customer heard it; the bubble that told it names it.
+SELECT q.business_id, q.conversation_id, said.id, q.question, q.answer, q.ended_at, ct.name
+FROM prosa_conversations_case q
+JOIN prosa_conversations_conversation c ON c.id = q.conversation_id
+JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
+CROSS JOIN LATERAL (
+    SELECT m.id FROM prosa_conversations_message m WHERE m.turn_id = q.relay_id AND m.direction = 'out' ORDER BY m.id LIMIT 1) said
+WHERE q.state = 'relayed' AND q.ended_at > now() - %(lately)s::interval
+  AND NOT EXISTS (SELECT FROM prosa_knowledge_suggestion s WHERE s.business_id = q.business_id AND s.message_id = said.id)
+ORDER BY q.ended_at LIMIT %(limit)s

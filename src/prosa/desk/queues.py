@@ -79,7 +79,8 @@ class Row:
     escalated: bool = False
     """Did nobody take it, so that administrators were told?"""
     asked_at: datetime | None = None
-    """Since when the assistant waits for the answer to a question of its own."""
+    """Since when the assistant waits for the answer to a question of its own, of ``asked_team_id`` or of everybody."""
+    asked_team_id: int | None = None
     found: str = ""
     """The line a search found, as HTML."""
     found_at: str = ""
@@ -190,7 +191,7 @@ def _rows(business: Business, member_id: int, parameters: dict[str, Any]) -> lis
 
 def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:
     (pk, state, state_at, at, epoch, snoozed, until, name, address, inbox, channel, assignee, team, author, kind, text, said_at, status,
-     unread, waiting, labels, inbox_id, inbound, escalated, asked_at) = columns  # fmt: skip
+     unread, waiting, labels, inbox_id, inbound, escalated, asked_at, asked_team_id) = columns  # fmt: skip
     return Row(
         id=pk,
         state=state,
@@ -218,6 +219,7 @@ def _row(columns: Any, names: dict[int, str], teams: dict[int, str]) -> Row:
         inbound=inbound or 0,
         escalated=escalated,
         asked_at=asked_at,
+        asked_team_id=asked_team_id,
     )
 
 

@@ -40,11 +40,12 @@ SELECT c.id, c.state, c.state_at, page.at, c.epoch, c.snoozed_until > now() AND 
        c.state = 'awaiting_agent' AND EXISTS (
            SELECT FROM prosa_conversations_event e
            WHERE e.conversation_id = c.id AND e.kind = 'escalated' AND e.created_at >= c.state_at),
-       (SELECT q.created_at FROM prosa_conversations_case q WHERE q.conversation_id = c.id AND q.state = 'open')
+       asked.created_at, asked.team_id
 FROM page
 JOIN prosa_conversations_conversation c ON c.id = page.id
 JOIN prosa_contacts_contact ct ON ct.id = c.contact_id
 JOIN prosa_channels_inbox ib ON ib.id = c.inbox_id
+LEFT JOIN prosa_conversations_case asked ON asked.conversation_id = c.id AND asked.state = 'open'
 LEFT JOIN prosa_desk_place p ON p.conversation_id = c.id AND p.member_id = %(member_id)s
 LEFT JOIN LATERAL (
     SELECT author, kind, text, created_at, status FROM prosa_conversations_message

@@ -6,8 +6,8 @@ language, and hands it to the tabs of that business. A tab that cannot keep up, 
 Events, with JSON:
 
 - ``row``: a conversation changed. ``{"id", "state", "assignee", "team", "snoozed", "at", "state_at", "epoch", "last", "typing":
-  [member…], "inbound": the customer's newest message, "read": {member: message}, "given", "escalated", "now": moments in
-  milliseconds, "pane": a mark that changes with the pane about the customer, "html"}``
+  [member…], "inbound": the customer's newest message, "read": {member: message}, "given", "escalated", "asked" (a
+  question of the assistant's, of "asked_team"), "now": moments in milliseconds, "pane": a mark that changes with the pane about the customer, "html"}``
 - ``read``: the tab's own person has read a conversation, here or elsewhere. ``{"id", "upto": message}``
 - ``looking``: who else has the conversation of this tab before them. ``{"id", "names"}``
 - ``types``: the customer of a conversation writes just now, for the next few seconds. ``{"id"}``
@@ -309,6 +309,8 @@ def _event(row: queues.Row, more: dict[str, Any]) -> str:
         "state_at": row.state_at.isoformat(),
         "epoch": row.epoch,
         "inbound": row.inbound,
+        "asked": int(row.asked_at.timestamp() * 1000) if row.asked_at else None,
+        "asked_team": row.asked_team_id,
         "now": int(timezone.now().timestamp() * 1000),
         **more,
         "html": render_to_string("desk/row.html", {"row": row}),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from prosa import sql
+from prosa.agents import grounding
 from prosa.contracts import Asked, Handoff, Json, Reply, Turn, TurnResult
-from prosa.conversations import ownership
+from prosa.conversations import calling, ownership
 from prosa.conversations.words import words
 from prosa.postgres.connections import Connection, fetch_one
 
@@ -80,8 +81,17 @@ def given_up(context: Context) -> TurnResult | None:
 
 
 def told(context: Context, result: TurnResult) -> TurnResult:
-    """``result``, marked when it tells the customer what people answered."""
-    return replace(result, relays=context.case is not None and context.case.answer is not None)
+    """``result``, marked when it tells the customer what people answered: in the model's words, or word by word where those
+    left out a figure of the answer or said that nobody knows."""
+    answer = context.case.answer if context.case is not None else None
+    if answer is None:
+        return result
+    said = "\n".join(reply.text for reply in result.replies)
+    dodged = calling.owns_up(said) and not calling.owns_up(answer)
+    if answer and result.model not in ("", "offline") and (dodged or grounding.unsupported(answer, [said])):
+        told = Reply(f"{words(context.locale)['team_answered']}\n{answer}")
+        result = replace(result, replies=(told,), trace={**result.trace, "offline": "relayed"})
+    return replace(result, relays=True)
 
 
 def nothing(context: Context, result: TurnResult) -> bool:

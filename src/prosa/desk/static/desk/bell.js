@@ -69,6 +69,7 @@ function reason(event, before) {
     if (leads && event.escalated && fresh(event.escalated)) return ["forgotten", event.escalated];
     return forMe(event) && fresh(event.given) ? ["waits", event.given] : null;
   }
+  if (event.asked && fresh(event.asked) && forMe({ team: event.asked_team })) return ["asked", event.asked];
   if (event.state !== "agent_active" || String(event.assignee ?? "") !== member) return null;
   const wrote = was === undefined ? fresh(new Date(event.at).getTime()) : event.inbound > was;
   return wrote ? ["wrote", event.inbound] : null;
