@@ -58,5 +58,5 @@ def test_a_message_that_was_not_sent_says_why():
         assert reasons.explain("131026", "Message undeliverable") == "Message undeliverable"
         assert reasons.explain("131026") == "131026"
         assert trouble(Message(error_code="131026", error="Message undeliverable")) == "131026 Message undeliverable"
-        assert trouble(Message(error_code="cut_off")) == reasons.explain("cut_off")
-        assert trouble(Message(error_code="131026")) == "131026"
+        assert trouble(Message(error_code="cut_off", error="")) == reasons.explain("cut_off")
+        assert trouble(Message(error_code="131026", error="")) == "131026"

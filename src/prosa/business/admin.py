@@ -24,6 +24,7 @@ from prosa.business.models import Business, Guideline
 from prosa.business.pages import register
 from prosa.business.people_pages import MembershipAdmin, TeamAdmin
 from prosa.business.specialists import SpecialistAdmin
+from prosa.business.usual_words import UsualWords
 
 __all__ = ["BusinessAdmin", "GuidelineAdmin", "MembershipAdmin", "SpecialistAdmin", "TeamAdmin"]
 
@@ -37,6 +38,7 @@ def _in_database(zone: str) -> bool:
 class BusinessForm(ModelForm):  # type: ignore[type-arg]  # generic only to the type checker
     """A business, with a time zone that exists and hours that can be read."""
 
+    handoff_without = UsualWords()
     hours_mon = opening.HoursField(0)
     hours_tue = opening.HoursField(1)
     hours_wed = opening.HoursField(2)
@@ -133,6 +135,7 @@ class BusinessAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             {
                 "fields": (
                     ("handoff_words", "handoff_text"),
+                    "handoff_without",
                     ("failures_before_handoff", "take_minutes"),
                     ("handback_minutes", "tell_handback"),
                     "case_minutes",

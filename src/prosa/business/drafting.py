@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanWidget,
@@ -103,6 +104,22 @@ class RuleForm(forms.Form):
         help_text=_("None ticked: whichever specialist answers."),
         widget=forms.CheckboxSelectMultiple,
     )
+    calls = forms.BooleanField(label=_("call a person"), required=False, initial=False, widget=UnfoldBooleanWidget())
+    team = forms.ChoiceField(
+        label=_("of the team"),
+        required=False,
+        help_text=_("Of whom a person is called. None: whoever answers in this inbox."),
+        widget=UnfoldAdminSelectWidget(),
+    )
+    words = forms.CharField(
+        label=_("for certain when the customer writes"),
+        required=False,
+        max_length=1000,
+        help_text=_(
+            "Words separated by semicolons: complaint; sue you. Then a person is called whatever the assistant answers. Empty: the assistant judges by “when”."
+        ),
+        widget=UnfoldAdminTextInputWidget(),
+    )
     excludes = forms.CharField(
         label=_("leaves out rules"),
         required=False,
@@ -116,11 +133,13 @@ class RuleForm(forms.Form):
         *args: Any,
         channels: Sequence[tuple[str, str]] = (),
         specialists: Sequence[tuple[str, str]] = (),
+        teams: Sequence[tuple[str, str]] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["channels"].choices = channels  # type: ignore[attr-defined]  # a MultipleChoiceField
         self.fields["specialists"].choices = specialists  # type: ignore[attr-defined]  # a MultipleChoiceField
+        self.fields["team"].choices = [("", "—"), *teams]  # type: ignore[attr-defined]  # a ChoiceField
         for name in ("begins", "ends"):  # what type="date" reads and sends, whatever the language
             self.fields[name].widget.format = "%Y-%m-%d"
             self.fields[name].localize = False
@@ -132,10 +151,26 @@ class RuleForm(forms.Form):
             raise forms.ValidationError(gettext("Write numbers of rules, separated by commas."))
         return tuple(dict.fromkeys(int(part) for part in parts if part))
 
+    def clean_words(self) -> tuple[str, ...]:
+        """Each as it was written, once."""
+        parts = (" ".join(part.split()) for part in self.cleaned_data["words"].split(";"))
+        return tuple(dict.fromkeys(filter(None, parts)))
+
+    def clean(self) -> dict[str, Any]:
+        """A team, or words by which it is certain, are there for calling somebody."""
+        data: dict[str, Any] = super().clean() or {}
+        if not data.get("calls") and (data.get("team") or data.get("words")):
+            self.add_error("calls", gettext("Tick this too: without it nobody is called."))
+        return data
+
     @staticmethod
     def shown(row: dict[str, Any]) -> dict[str, Any]:
         """A stored row as this form's initial values."""
-        return {**row, "excludes": ", ".join(str(number) for number in row.get("excludes", ()))}
+        return {
+            **row,
+            "excludes": ", ".join(str(number) for number in row.get("excludes", ())),
+            "words": "; ".join(row.get("words", ())),
+        }
 
 
 RuleForms = forms.formset_factory(
@@ -172,6 +207,9 @@ def rows_of(forms_: Any, taken: int) -> list[dict[str, Any]]:
                 active=data["active"],
                 always=data["always"],
                 excludes=data["excludes"],
+                calls=data["calls"],
+                team=data["team"],
+                words=data["words"],
             ).row()
         )
     return rows

@@ -47,6 +47,7 @@ def _in_words(rule: Rule) -> str:
     more += [gettext("until %(day)s") % {"day": date_format(rule.ends, "SHORT_DATE_FORMAT")}] if rule.ends else []
     more += [gettext("only on %(channels)s") % {"channels": ", ".join(rule.channels)}] if rule.channels else []
     more += [gettext("only as %(names)s") % {"names": ", ".join(rule.specialists)}] if rule.specialists else []
+    more += [_call(rule)] if rule.calls else []
     more += (
         [gettext("leaves out rules %(numbers)s") % {"numbers": ", ".join(map(str, rule.excludes))}]
         if rule.excludes
@@ -54,6 +55,12 @@ def _in_words(rule: Rule) -> str:
     )
     said = gettext("Rule %(number)d. When %(when)s\nthen %(then)s\n(%(more)s)")
     return said % {"number": rule.number, "when": rule.when, "then": rule.then, "more": "; ".join(more)}
+
+
+def _call(rule: Rule) -> str:
+    said = gettext("calls a person of %(team)s") % {"team": rule.team} if rule.team else gettext("calls a person")
+    words = gettext("for certain at: %(words)s") % {"words": "; ".join(rule.words)} if rule.words else ""
+    return f"{said}, {words}" if words else said
 
 
 def warnings(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -299,15 +306,18 @@ class GuidelineAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
 
 
 def _scopes(guideline: Guideline, draft: GuidelineDraft | None) -> dict[str, list[tuple[str, str]]]:
-    """The kinds of inbox and the specialists the business has, and those its rules already name."""
+    """The kinds of inbox, the specialists and the teams the business has, and those its rules already name."""
     kinds = set(guideline.business.inboxes.values_list("kind", flat=True))
     names = set(guideline.business.specialists.values_list("name", flat=True))
+    teams = set(guideline.business.teams.values_list("name", flat=True))
     for row in [*guideline.rules, *(draft.rules if draft else ())]:
+        teams.update(filter(None, [row.get("team")]))
         kinds.update(row.get("channels", ()))
         names.update(row.get("specialists", ()))
     return {
         "channels": [(kind, kind) for kind in sorted(kinds)],
         "specialists": [(name, name) for name in sorted(names)],
+        "teams": [(name, name) for name in sorted(teams)],
     }
 
 

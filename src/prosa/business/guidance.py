@@ -46,6 +46,9 @@ class Rule:
     ``number`` names it within the guidelines and stays through versions. Higher ``priority`` comes first. No
     ``channels`` = all of them, no ``specialists`` = whoever answers. ``begins`` and ``ends`` are whole days of the business's time zone, both included.
     ``always`` = kept whatever is trimmed. ``excludes`` are the numbers of rules that are left out when this one is in.
+
+    ``calls`` a person, of the ``team`` named if one is. Where the customer's words hold all of one of ``words`` (as
+    ``strict_topics`` reads them), the person is called whatever is answered; else the assistant judges by ``when``.
     """
 
     number: int
@@ -59,6 +62,9 @@ class Rule:
     always: bool = False
     excludes: tuple[int, ...] = ()
     specialists: tuple[str, ...] = ()
+    calls: bool = False
+    team: str = ""
+    words: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Rule:
@@ -75,6 +81,9 @@ class Rule:
             active=row.get("active", True),
             always=row.get("always", False),
             excludes=tuple(row.get("excludes", ())),
+            calls=row.get("calls", False),
+            team=row.get("team", ""),
+            words=tuple(row.get("words", ())),
         )
 
     def row(self) -> dict[str, Any]:
@@ -91,11 +100,15 @@ class Rule:
             "always": self.always,
             "excludes": list(self.excludes),
             **({"specialists": list(self.specialists)} if self.specialists else {}),  # rows of old versions have none
+            **({"calls": True, "team": self.team, "words": list(self.words)} if self.calls else {}),
         }
 
     def told(self) -> str:
         """The line the assistant reads."""
-        return f"- When {_one_line(self.when)}, then {_one_line(self.then)}"
+        told = f"- When {_one_line(self.when)}, then {_one_line(self.then)}"
+        if not self.calls:
+            return told
+        return f"{told}; and call bring_in_person{f' with the team “{_one_line(self.team)}”' if self.team else ''}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class Business(models.Model):
         db_default="",
         help_text=_("One expression a line, besides the usual ones (“falar com atendente”, “talk to a person”…)."),
     )
+    handoff_without = models.TextField(_("usual words that ask for a person"), blank=True, default="", db_default="")
     handoff_text = models.TextField(
         _("what is said when a person is called"),
         blank=True,

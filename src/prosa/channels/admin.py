@@ -116,7 +116,7 @@ class InboxAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
         token = ("verify_token",) if names else ()
         common: tuple[Any, dict[str, Any]] = (
             None,
-            {"fields": ("business", ("name", "slug"), ("active", "is_default"), *token)},
+            {"fields": ("business", ("name", "slug"), "team", ("active", "is_default"), *token)},
         )
         return [common, (_("Credentials"), {"fields": names})] if names else [common]
 

@@ -63,6 +63,8 @@ class Provider(ABC):
     """Messages per second one inbox may send; 0 = no limit known."""
     voice_notes: ClassVar[bool] = False
     """True when a bubble of kind ``audio`` with a local file arrives as a voice note."""
+    buttons: ClassVar[bool] = False
+    """True when options are shown to tap, and the ``id`` of the tapped one comes back in a message's ``payload``."""
     fetches_files: ClassVar[bool] = False
     """True when a file to send needs an address (``Attachment.url``) from which the provider fetches it."""
     proves_number: ClassVar[bool] = False

@@ -27,7 +27,7 @@ class InboxForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only to t
 
     class Meta:
         model = Inbox
-        fields = ("business", "name", "slug", "active", "is_default", "verify_token")
+        fields = ("business", "name", "slug", "active", "is_default", "team", "verify_token")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,6 +49,9 @@ class InboxForm(forms.ModelForm):  # type: ignore[type-arg]  # generic only to t
         """Fold the credential fields into ``instance.credentials`` and refuse what another inbox already is."""
         cleaned: dict[str, Any] = super().clean() or {}
         inbox = self.instance
+        team = cleaned.get("team")
+        if team is not None and team.business_id != getattr(cleaned.get("business"), "pk", inbox.business_id):
+            self.add_error("team", _("This team is of another business. Choose one of this inbox's."))
         if self.provider:
             inbox.credentials = self._credentials(cleaned)
             inbox.routing_key = self.provider.routing_key(inbox.credentials)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from prosa import conf
 from prosa.business.models import Business
+from prosa.business.people import Team
 from prosa.contracts import InboxConfig
 from prosa.encryption import EncryptedJSONField
 
@@ -36,6 +37,15 @@ class Inbox(models.Model):
     verify_token = models.CharField(_("verify token"), max_length=100, default=new_token)
     is_default = models.BooleanField(_("answers at /webhook"), default=False)
     active = models.BooleanField(_("active"), default=True)
+    team = models.ForeignKey(
+        Team,
+        verbose_name=_("team"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="inboxes",
+        help_text=_("Who is called from here, unless another team is named. None: the team for everything else."),
+    )
     settings = models.JSONField(_("settings"), blank=True, default=dict)
     trouble = models.CharField(
         _("trouble"),

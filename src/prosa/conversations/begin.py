@@ -20,7 +20,7 @@ from prosa.conversations import calling, linking, sessions, tongue
 from prosa.conversations.acts import pending, proving
 from prosa.conversations.cases import asking
 from prosa.conversations.guidelines import casting, topics
-from prosa.conversations.handoff import asks_for_person
+from prosa.conversations.handoff import BUTTON, asks_for_person
 from prosa.conversations.media import hearing, voicing
 from prosa.costs import gate, ledger
 from prosa.knowledge import fusion, search
@@ -83,7 +83,9 @@ class Context:
     unspoken: str = ""
     """Why an answer that was to be spoken is written; empty when it is spoken, or nobody asked for it."""
     called: bool = False
-    """Whether the customer asks for a person in so many words."""
+    """Whether the customer asks for a person in so many words, or with our button."""
+    pressed: bool = False
+    """Whether with the button."""
     calls: calling.Rules = field(default_factory=calling.Rules)
     """When the business calls people, and what it says then."""
     settled: pending.Settled | None = None
@@ -163,16 +165,18 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
             },
         )
     waiting, history, missing = [], [], []
-    rules = calling.Rules(found.calling[0], found.calling[1], int(found.calling[2]))
+    rules = calling.Rules(found.calling[0], found.calling[1], int(found.calling[2]), found.calling[3])
     called = False
-    for message_id, author, kind, text, at, pending_, provider_id, files, age, new in lines:
+    pressed = False
+    for message_id, author, kind, text, at, pending_, provider_id, files, age, new, button in lines:
         if pending_:
             arrived = hearing.arrived(files, age)
             missing.append(arrived.missing)
             line = hearing.line(Line(author, text or f"[{kind}]", at, message_id), arrived)
             waiting.append(Waiting(message_id, line, provider_id or ""))
             # What was written before the conversation came (back) to the bot calls nobody again.
-            called = called or (new and asks_for_person(line.text, rules.words))
+            called = called or (new and asks_for_person(line.text, rules.words, rules.without))
+            pressed = pressed or (new and button == BUTTON)
         else:
             history.append(Line(author, text, at, message_id, voice=kind == "audio" and author == "customer"))
     waiting.sort(key=lambda each: (each.line.at, each.id))
@@ -265,7 +269,8 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         untold=found.untold,
         notes=notes,
         unspoken="" if aloud == voicing.SPEAK else aloud,
-        called=called,
+        called=called or pressed,
+        pressed=pressed,
         calls=rules,
         case=case,
         language=spoken if spoken != found.language else None,

@@ -30,7 +30,7 @@ SELECT c.state, c.epoch, c.business_id, c.inbox_id, c.wait_notice_at, ct.name, c
        EXISTS (SELECT FROM prosa_conversations_pendingaction pa WHERE pa.conversation_id = c.id AND pa.told_at IS NULL),
        (SELECT p.identities FROM prosa_conversations_identityproof p
         WHERE p.conversation_id = c.id AND p.contact_id = c.contact_id AND p.status = 'proved' AND p.expires_at > now() ORDER BY p.id DESC LIMIT 1),
-       c.state_at, ARRAY[b.handoff_words, b.handoff_text, b.failures_before_handoff::text],
+       c.state_at, ARRAY[b.handoff_words, b.handoff_text, b.failures_before_handoff::text, b.handoff_without],
        (SELECT jsonb_agg(jsonb_build_array(t.name, t.about) ORDER BY t.name) FROM prosa_business_team t WHERE t.business_id = b.id),
        b.case_minutes > 0 AND EXISTS (
            SELECT FROM prosa_business_membership ms WHERE ms.business_id = b.id AND ms.left_at IS NULL AND ms.role IN ('owner', 'admin', 'agent')),
@@ -53,11 +53,12 @@ WHERE c.id = %(conversation_id)s
             (SELECT jsonb_agg(jsonb_build_object('kind', a.kind, 'status', a.status, 'hearing', a.hearing, 'file', a.file,
                     'mime', a.mime_type, 'name', a.filename, 'size', a.size) ORDER BY a.id)
              FROM prosa_conversations_attachment a WHERE a.message_id = m.id) END,
-        extract(epoch FROM now() - created_at)::float8, created_at >= %(since)s
+        extract(epoch FROM now() - created_at)::float8, created_at >= %(since)s,
+        CASE WHEN kind <> 'text' THEN payload ->> 'id' END
  FROM prosa_conversations_message m
  WHERE conversation_id = %(conversation_id)s AND pending ORDER BY id LIMIT %(most)s)
 UNION ALL
-(SELECT id, author, kind, text, sent_at, false, NULL, NULL, NULL, NULL FROM prosa_conversations_message
+(SELECT id, author, kind, text, sent_at, false, NULL, NULL, NULL, NULL, NULL FROM prosa_conversations_message
  WHERE conversation_id = %(conversation_id)s AND id > %(after)s AND NOT pending AND text <> '' AND status NOT IN ('withdrawn', 'failed')
    AND kind NOT IN ('reaction', 'system', 'revoke')
  ORDER BY id DESC LIMIT %(history)s)

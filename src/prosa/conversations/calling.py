@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prosa import sql
+from prosa.agents import memory
 from prosa.business import hours, zones
 from prosa.channels import base
-from prosa.contracts import Handoff, Reply, TurnResult
+from prosa.contracts import Handoff, Option, Reply, TurnResult
 from prosa.conversations import ownership, tongue, words
-from prosa.conversations.handoff import fold
+from prosa.conversations.guidelines import casting
+from prosa.conversations.handoff import BUTTON, fold
 from prosa.conversations.states import Move
 from prosa.postgres.connections import Connection, Pool, fetch_one
 
@@ -54,6 +56,8 @@ class Rules:
     words: str = ""
     text: str = ""
     failures: int = 0
+    without: str = ""
+    """Of the usual words, those that are switched off, as the business keeps them (``business.handoff``)."""
 
 
 def worded(locale: str, business: str, own: str) -> dict[str, str]:
@@ -80,17 +84,18 @@ async def considered(pool: Pool, context: Context, result: TurnResult | None) ->
     with the truth about when they come."""
     if result is None:
         return None
+    result = _ruled(context, result)
     if result.handoff is None and result.asks is not None:  # not lost yet; but who is asked may be at home
         told = await truth(pool, context.conversation_id, context.locale, only_away=True)
         return replace(result, replies=_with(result.replies, told)) if told else result
     if result.handoff is None:
         if not lost(result):
-            return result
+            return _offered(context, result)
         result = replace(result, trace={**result.trace, UNANSWERED: True})
         before = context.calls.failures - 1
         if before < 0 or (before and await _failed(pool, context, before) < before):
-            return result
-        result = _given_up(context, result)
+            return _offered(context, result)
+        result = _calls(context, result, Handoff(UNANSWERED))
     told = await truth(
         pool, context.conversation_id, context.locale, team=result.handoff.team if result.handoff else ""
     )
@@ -103,14 +108,39 @@ async def _failed(pool: Pool, context: Context, most: int) -> int:
     return int(row[0]) if row else 0
 
 
-def _given_up(context: Context, result: TurnResult) -> TurnResult:
+def _offered(context: Context, result: TurnResult) -> TurnResult:
+    """The same answer; where it ends with our offer of a person and the channel has buttons, with one that accepts it."""
+    provider = base.registered().get(context.turn.channel)
+    if provider is None or not provider.buttons or not result.replies:
+        return result
+    last, fixed = result.replies[-1], context.turn.words
+    if last.options or not last.text.endswith(fixed["offer_person"]):
+        return result
+    button = Option(BUTTON, fixed["person_button"])
+    return replace(result, replies=(*result.replies[:-1], replace(last, options=(button,))))
+
+
+def _ruled(context: Context, result: TurnResult) -> TurnResult:
+    """The same answer, calling whom a rule of the business calls on these words for certain. Why, in the business's own."""
+    rule = casting.calls(context.cast, memory.question(context.turn.question))
+    if rule is None:
+        return result
+    if result.handoff is not None:
+        team = result.handoff.team or rule.team
+        return replace(result, handoff=replace(result.handoff, team=team))
+    if result.action is not None:  # whoever comes must not find a question of ours that nobody will hear the answer to
+        result = replace(result, replies=(), action=None)
+    return _calls(context, replace(result, asks=None, resolved=None), Handoff(rule.when, rule.team))
+
+
+def _calls(context: Context, result: TurnResult, wish: Handoff) -> TurnResult:
     """The same answer, calling a person instead of offering one."""
     fixed = context.turn.words
     offer, calls = fixed["offer_person"], fixed["handed_off"]
     replies = [replace(reply, text=reply.text.replace(offer, calls)) for reply in result.replies]
     if not any(calls in reply.text for reply in replies):
         replies.append(Reply(calls))
-    return replace(result, replies=tuple(replies), handoff=Handoff(UNANSWERED))
+    return replace(result, replies=tuple(replies), handoff=wish)
 
 
 def _with(replies: Sequence[Reply], told: str) -> tuple[Reply, ...]:

@@ -13,10 +13,10 @@ SELECT count(*) FROM (
 WHERE lost
 
 -- name: team
--- The team of this name, else the one for everything else; none when the business has neither.
-SELECT t.id FROM prosa_business_team t
-WHERE t.business_id = %(business_id)s AND (t.fallback OR lower(t.name) = lower(btrim(%(team)s)))
-ORDER BY lower(t.name) = lower(btrim(%(team)s)) DESC, t.id LIMIT 1
+-- The team of this name, else that of the inbox, else the one for everything else; none when there is none of them.
+SELECT t.id FROM prosa_business_team t LEFT JOIN prosa_channels_inbox i ON i.team_id = t.id AND i.id = %(inbox_id)s
+WHERE t.business_id = %(business_id)s AND (t.fallback OR i.id IS NOT NULL OR lower(t.name) = lower(btrim(%(team)s)))
+ORDER BY lower(t.name) = lower(btrim(%(team)s)) DESC, i.id IS NOT NULL DESC, t.id LIMIT 1
 
 -- name: truth
 -- The hours, the holidays of the month around, how many wait before in the same queue, and how long the last ones waited.
@@ -24,9 +24,9 @@ ORDER BY lower(t.name) = lower(btrim(%(team)s)) DESC, t.id LIMIT 1
 WITH mine AS (
     SELECT c.id, c.business_id, c.state_at, b.hours, b.timezone, (now() AT TIME ZONE b.timezone)::date AS today,
            CASE WHEN %(awaited)s THEN c.team_id ELSE (
-               SELECT t.id FROM prosa_business_team t
-               WHERE t.business_id = b.id AND (t.fallback OR lower(t.name) = lower(btrim(%(team)s)))
-               ORDER BY lower(t.name) = lower(btrim(%(team)s)) DESC, t.id LIMIT 1) END AS team_id
+               SELECT t.id FROM prosa_business_team t LEFT JOIN prosa_channels_inbox i ON i.team_id = t.id AND i.id = c.inbox_id
+               WHERE t.business_id = b.id AND (t.fallback OR i.id IS NOT NULL OR lower(t.name) = lower(btrim(%(team)s)))
+               ORDER BY lower(t.name) = lower(btrim(%(team)s)) DESC, i.id IS NOT NULL DESC, t.id LIMIT 1) END AS team_id
     FROM prosa_conversations_conversation c JOIN prosa_business_business b ON b.id = c.business_id
     WHERE c.id = %(conversation_id)s
 )

@@ -164,7 +164,11 @@ async def answered(context: Context, ask: Callable[[], Awaitable[TurnResult | No
     None when the asking was interrupted. A trial of guidelines (``trying``) goes the same way.
     """
     if context.called:
-        return TurnResult((Reply(context.turn.words["handed_off"]),), model="", handoff=Handoff("keyword"))
+        return TurnResult(
+            (Reply(context.turn.words["handed_off"]),),
+            model="",
+            handoff=Handoff("button" if context.pressed else "keyword"),
+        )
     afresh = Reply(words(context.locale)["forgotten" if context.talk.forget else "afresh"])
     if context.talk.reset and not context.turn.question:
         return offline.deeds(context.turn) or TurnResult((afresh,), model="")

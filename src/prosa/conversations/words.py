@@ -28,6 +28,8 @@ def words(locale: str) -> dict[str, str]:
             "unknown": _("I don't have that information here, and I'd rather not guess."),
             "offer_person": _("Shall I call someone from our team to help you?"),
             "offers": offers,
+            # At most 20 characters: WhatsApp takes no more on a button.
+            "person_button": _("Talk to a person"),
             "handed_off": _(
                 "All right, I'm passing you on to someone from our team. You can keep writing here; they will see everything."
             ),

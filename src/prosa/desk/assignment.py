@@ -116,7 +116,7 @@ def _held(conversation_id: int) -> Conversation | None:
 
 
 def _team(conversation: Conversation) -> Team | None:
-    """The team the handoff named, else the business's team for everything else. What a person gave to anybody stays so."""
+    """The team the handoff named, else the inbox's, else the business's team for everything else. What a person gave to anybody stays so."""
     last = (
         Event.objects.filter(conversation=conversation, kind__in=[str(Move.HAND_OFF), str(Move.ASSIGN)])
         .order_by("-id")
@@ -127,7 +127,12 @@ def _team(conversation: Conversation) -> Team | None:
     wished = last.data.get("team") if last is not None and isinstance(last.data, dict) else ""
     with connection.cursor() as cursor:
         cursor.execute(
-            calling.queries.team.decode(), {"business_id": conversation.business_id, "team": str(wished or "")}
+            calling.queries.team.decode(),
+            {
+                "business_id": conversation.business_id,
+                "inbox_id": conversation.inbox_id,
+                "team": str(wished or ""),
+            },
         )
         row = cursor.fetchone()
     return Team.objects.filter(pk=row[0]).first() if row else None

@@ -8,64 +8,111 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('prosa_business', '0001_initial'),
+        ("prosa_business", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Inbox',
+            name="Inbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=40, verbose_name='kind')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('slug', models.SlugField(help_text='The last part of the webhook address.', verbose_name='short name')),
-                ('routing_key', models.CharField(blank=True, editable=False, max_length=200, verbose_name='routing key')),
-                ('credentials', prosa.encryption.EncryptedJSONField(blank=True, default=dict, verbose_name='credentials')),
-                ('verify_token', models.CharField(default=prosa.channels.models.new_token, max_length=100, verbose_name='verify token')),
-                ('is_default', models.BooleanField(default=False, verbose_name='answers at /webhook')),
-                ('active', models.BooleanField(default=True, verbose_name='active')),
-                ('settings', models.JSONField(blank=True, default=dict, verbose_name='settings')),
-                ('trouble', models.CharField(blank=True, db_default='', help_text='Why this inbox cannot send, as the provider said it.', max_length=500, verbose_name='trouble')),
-                ('trouble_at', models.DateTimeField(blank=True, null=True, verbose_name='since')),
-                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created')),
-                ('business', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='inboxes', to='prosa_business.business', verbose_name='business')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=40, verbose_name="kind")),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "slug",
+                    models.SlugField(help_text="The last part of the webhook address.", verbose_name="short name"),
+                ),
+                (
+                    "routing_key",
+                    models.CharField(blank=True, editable=False, max_length=200, verbose_name="routing key"),
+                ),
+                (
+                    "credentials",
+                    prosa.encryption.EncryptedJSONField(blank=True, default=dict, verbose_name="credentials"),
+                ),
+                (
+                    "verify_token",
+                    models.CharField(
+                        default=prosa.channels.models.new_token, max_length=100, verbose_name="verify token"
+                    ),
+                ),
+                ("is_default", models.BooleanField(default=False, verbose_name="answers at /webhook")),
+                ("active", models.BooleanField(default=True, verbose_name="active")),
+                ("settings", models.JSONField(blank=True, default=dict, verbose_name="settings")),
+                (
+                    "trouble",
+                    models.CharField(
+                        blank=True,
+                        db_default="",
+                        help_text="Why this inbox cannot send, as the provider said it.",
+                        max_length=500,
+                        verbose_name="trouble",
+                    ),
+                ),
+                ("trouble_at", models.DateTimeField(blank=True, null=True, verbose_name="since")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "business",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="inboxes",
+                        to="prosa_business.business",
+                        verbose_name="business",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'inbox',
-                'verbose_name_plural': 'inboxes',
-                'ordering': ['business', 'name'],
+                "verbose_name": "inbox",
+                "verbose_name_plural": "inboxes",
+                "ordering": ["business", "name"],
             },
         ),
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('prefix', models.CharField(editable=False, max_length=16, verbose_name='begins with')),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created')),
-                ('revoked_at', models.DateTimeField(blank=True, null=True, verbose_name='revoked')),
-                ('inbox', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to='prosa_channels.inbox', verbose_name='inbox')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                ("prefix", models.CharField(editable=False, max_length=16, verbose_name="begins with")),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="created"),
+                ),
+                ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),
+                (
+                    "inbox",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="api_keys",
+                        to="prosa_channels.inbox",
+                        verbose_name="inbox",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'API key',
-                'verbose_name_plural': 'API keys',
+                "verbose_name": "API key",
+                "verbose_name_plural": "API keys",
             },
         ),
         migrations.AddConstraint(
-            model_name='inbox',
-            constraint=models.UniqueConstraint(fields=('kind', 'slug'), name='prosa_inbox_slug'),
+            model_name="inbox",
+            constraint=models.UniqueConstraint(fields=("kind", "slug"), name="prosa_inbox_slug"),
         ),
         migrations.AddConstraint(
-            model_name='inbox',
-            constraint=models.UniqueConstraint(condition=models.Q(('routing_key', ''), _negated=True), fields=('kind', 'routing_key'), name='prosa_inbox_routing'),
+            model_name="inbox",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("routing_key", ""), _negated=True),
+                fields=("kind", "routing_key"),
+                name="prosa_inbox_routing",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='inbox',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_default', True)), fields=('kind',), name='prosa_inbox_default'),
+            model_name="inbox",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_default", True)), fields=("kind",), name="prosa_inbox_default"
+            ),
         ),
     ]

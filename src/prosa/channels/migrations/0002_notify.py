@@ -13,7 +13,10 @@ END $$;
     "FOR EACH STATEMENT EXECUTE FUNCTION prosa_notify_inbox();\n"
     for table in TABLES
 )
-BACKWARD = "".join(f"DROP TRIGGER prosa_notify_inbox ON {table};\n" for table in TABLES) + "DROP FUNCTION prosa_notify_inbox();"
+BACKWARD = (
+    "".join(f"DROP TRIGGER prosa_notify_inbox ON {table};\n" for table in TABLES)
+    + "DROP FUNCTION prosa_notify_inbox();"
+)
 
 
 class Migration(migrations.Migration):

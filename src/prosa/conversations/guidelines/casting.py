@@ -7,16 +7,19 @@ else the first.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from prosa.agents import memory, offline, specialists
 from prosa.business import guidance
 from prosa.contracts import Caller, Json, Specialist, Tool, Turn, TurnResult
 from prosa.conversations.acts import offers
-from prosa.conversations.guidelines import relevance
+from prosa.conversations.guidelines import relevance, topics
 
+_NO_ROOM = frozenset({"budget", "unrelated"})
+"""Why a rule in force is not told: there was no room. Whom it calls is called all the same."""
 FEW_WORDS = 4
 """A question as short as this ("e o frete?") is read together with what the customer wrote before it."""
 
@@ -91,6 +94,22 @@ def cast(
     told = bool(turn.question) and (bool(chosen) or not offline.greets(turn))
     stays = played.specialist if told and played.specialist != current else None
     return Cast(played, weighed, "" if fresh and stays is None else stays, turn.guidelines, rules)
+
+
+def calls(found: Cast | None, said: str) -> guidance.Rule | None:
+    """The first rule that calls a person for certain on these words of the customer, of those that are in force here."""
+    if found is None:
+        return None
+    for choice in found.weighed.get(found.turn.specialist, ()):
+        rule = choice.rule
+        if rule.calls and rule.words and (choice.chosen or choice.reason in _NO_ROOM) and _holds(rule.words)(said):
+            return rule
+    return None
+
+
+@lru_cache(maxsize=256)
+def _holds(words: tuple[str, ...]) -> Callable[[str], str]:
+    return topics.strict("; ".join(words)) or (lambda _said: "")
 
 
 def ranked(found: Cast) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ class WhatsAppCloud(Provider):
     proves_number = True
     tracks = True
     voice_notes = True
+    buttons = True
     has_templates = True
 
     def claims(self, request: WebhookRequest) -> bool:
