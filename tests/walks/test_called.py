@@ -182,11 +182,12 @@ async def test_a_business_takes_the_tick_from_words_it_will_not_have(house: Hous
         client = admin()
         page = reverse("admin:prosa_business_business_change", args=[business.pk])
         form = client.get(page).context["adminform"].form
-        data = {name: value for name in form.fields if (value := form[name].value()) not in (None, False)}
+        data = {name: value for name in form.fields if (value := form[name].value()) is not None and value is not False}
         assert data["handoff_without"] == list(handoff.WORDS)
         data["handoff_without"] = [word for word in handoff.WORDS if word not in ("suporte", "gerente")]
         data |= {"holidays-TOTAL_FORMS": 0, "holidays-INITIAL_FORMS": 0}
-        assert client.post(page, data).status_code == 302
+        answer = client.post(page, data)
+        assert answer.status_code == 302, answer.context["errors"]
         return Business.objects.get().handoff_without
 
     assert await elsewhere(untick) == "gerente\nsuporte"

@@ -144,6 +144,18 @@ class Found(NamedTuple):
     language: str
 
 
+class _Lines(NamedTuple):
+    """What was said. ``missing`` of each waiting message's files (``hearing.arrived``); ``typed``: the customer's own words that
+    wait; ``called`` and ``pressed`` as in ``Context``."""
+
+    waiting: list[Waiting]
+    history: list[Line]
+    missing: list[float | None]
+    typed: list[str]
+    called: bool
+    pressed: bool
+
+
 async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connection | None = None) -> Context | None:
     """The conversation as it is now; None when there is none. Read on ``held``, when that is given: see ``trying``."""
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -164,28 +176,13 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
                 "since": found.state_at,
             },
         )
-    waiting, history, missing = [], [], []
     rules = calling.Rules(found.calling[0], found.calling[1], int(found.calling[2]), found.calling[3])
-    called = False
-    pressed = False
-    for message_id, author, kind, text, at, pending_, provider_id, files, age, new, button in lines:
-        if pending_:
-            arrived = hearing.arrived(files, age)
-            missing.append(arrived.missing)
-            line = hearing.line(Line(author, text or f"[{kind}]", at, message_id), arrived)
-            waiting.append(Waiting(message_id, line, provider_id or ""))
-            # What was written before the conversation came (back) to the bot calls nobody again.
-            called = called or (new and asks_for_person(line.text, rules.words, rules.without))
-            pressed = pressed or (new and button == BUTTON)
-        else:
-            history.append(Line(author, text, at, message_id, voice=kind == "audio" and author == "customer"))
-    waiting.sort(key=lambda each: (each.line.at, each.id))
-    history.sort(key=lambda line: line.id)
+    waiting, history, missing, typed, called, pressed = _read(lines, rules)
     asked = [each.line for each in waiting]
     inbox = inboxes.get(found.inbox_id)
     settings = conf.settings()
     first = not any(line.author == "customer" for line in history)
-    spoken = tongue.heard((line.text for line in asked), found.language, found.locale, first=first)
+    spoken = tongue.heard(typed, found.language, found.locale, first=first)
     locale = tongue.locale(spoken, found.locale)
     fixed = calling.worded(locale, found.locale, rules.text)
     model = found.model or settings.model
@@ -275,6 +272,31 @@ async def begin(pool: Pool, inboxes: Inboxes, conversation_id: int, held: Connec
         case=case,
         language=spoken if spoken != found.language else None,
     )
+
+
+def _read(lines: Sequence[Sequence[Any]], rules: calling.Rules) -> _Lines:
+    """The rows of the query ``lines``."""
+    waiting: list[Waiting] = []
+    history: list[Line] = []
+    missing: list[float | None] = []
+    typed: list[str] = []
+    called = pressed = False
+    for message_id, author, kind, text, at, pending_, provider_id, files, age, new, button in lines:
+        if pending_:
+            arrived = hearing.arrived(files, age)
+            missing.append(arrived.missing)
+            line = hearing.line(Line(author, text or f"[{kind}]", at, message_id), arrived)
+            waiting.append(Waiting(message_id, line, provider_id or ""))
+            # What was written before the conversation came (back) to the bot calls nobody again.
+            called = called or (new and asks_for_person(line.text, rules.words, rules.without))
+            pressed = pressed or (new and button == BUTTON)
+            if not button:  # what stands on a button is in our language, not theirs
+                typed.append(line.text)
+        else:
+            history.append(Line(author, text, at, message_id, voice=kind == "audio" and author == "customer"))
+    waiting.sort(key=lambda each: (each.line.at, each.id))
+    history.sort(key=lambda line: line.id)
+    return _Lines(waiting, history, missing, typed, called, pressed)
 
 
 def _approved(pool: Pool, business_id: int) -> Callable[[str], Awaitable[Sequence[ApprovedAnswer]]]:

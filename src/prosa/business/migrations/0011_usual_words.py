@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("prosa_business", "0009_business_case_minutes"),
+        ("prosa_business", "0010_link_customers"),
     ]
 
     operations = [
