@@ -72,7 +72,7 @@ def hear(conversation_id: int) -> None:
         if business_id is not None:
             welcome(business_id)
             with connection.cursor() as hand:
-                told = {"conversation_id": conversation_id, "off": _turned_off()}
+                told: dict[str, Any] = {"conversation_id": conversation_id, "off": _turned_off()}
                 hand.execute(queries.hear.decode(), told)
                 hand.execute(queries.hear_asked.decode(), told)
                 hand.execute(queries.hear_unsent.decode(), told)
