@@ -52,6 +52,10 @@ GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         ),
     ),
     (
+        gettext_noop("Queues"),
+        tuple(Key(f"queue-{name}", str(place), label) for place, (name, label) in enumerate(QUEUES.items(), 1)),
+    ),
+    (
         gettext_noop("The conversation"),
         (
             Key("take", "t", gettext_noop("Take")),
@@ -85,10 +89,6 @@ GROUPS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key("record", "Shift+R", gettext_noop("Record a voice note"), "K"),
             Key("emoji", "g", gettext_noop("Emoji"), "G"),
         ),
-    ),
-    (
-        gettext_noop("Queues"),
-        tuple(Key(f"queue-{name}", str(place), label) for place, (name, label) in enumerate(QUEUES.items(), 1)),
     ),
 )
 

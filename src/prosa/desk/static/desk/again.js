@@ -17,7 +17,7 @@ async function send(button) {
   button.disabled = true;
   try {
     const answer = await post(button.dataset.sendAgain, { epoch: $("standing").dataset.epoch });
-    if (answer.ok) button.closest(".again").remove();
+    if (answer.ok) button.closest(".resend").remove();
     else refuse(await answer.text());
   } catch {
     refuse(`<p class="problem">${$("lost").textContent}</p>`);
