@@ -256,6 +256,42 @@ def test_a_database_that_is_not_migrated_is_said(platform: Platform):
     assert "Traceback" not in done.stderr
 
 
+BUYERS = """
+import datetime
+from prosa.business.models import Business
+from prosa.channels.models import Inbox
+from prosa.contacts.models import Contact, Identity
+from prosa.conversations import linking
+from prosa.conversations.models import Conversation
+from accounts.models import Merchant
+from stores.models import Store
+here = Business.objects.get()
+other = Business.objects.create(name="Vizinha", slug="vizinha")
+owner = Merchant.objects.first()
+theirs = Store.objects.create(owner=owner, name="Vizinha", business=other)
+ana = here.store.buyers.create(name="Ana Souza", mobile="551187654399")
+ana.orders.create(placed_on=datetime.date(2026, 11, 16), total="189.90", status="a caminho")
+theirs.buyers.create(name="Ana of next door", mobile="5511987654399")
+contact = Contact.objects.create(business=here, name="Ana")
+Identity.objects.create(business=here, contact=contact, key="phone:5511987654399")
+inbox = Inbox.objects.get(kind="whatsapp_cloud")
+Conversation.objects.create(business=here, inbox=inbox, contact=contact, state="resolved")
+told = linking.suggestions(contact)
+print([each.candidate.label for each in told.found], told.certain("feira").how)
+(link,) = linking.consider(contact)
+order = linking.profile(link).orders[0]
+print(order.date, order.total, order.status)
+print([each.candidate.label for each in linking.search(contact, "feira", "ana")])
+contact.delete()
+other.delete()
+"""
+
+
+def test_a_shop_knows_its_own_buyers_and_nobody_elses(platform: Platform, key: str):
+    said = platform.manage("shell", "--verbosity", "0", "-c", BUYERS).splitlines()
+    assert said == ["['Ana Souza'] proved_phone", "2026-11-16 R$ 189.90 a caminho", "['Ana Souza']"]
+
+
 @pytest.mark.parametrize("way", ["door", "view", "no lifespan"])
 def test_a_signed_webhook_is_answered(platform: Platform, addresses: dict[str, str], way: str):
     phone = ANA[:-1] + str(["door", "view", "no lifespan"].index(way))

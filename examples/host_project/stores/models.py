@@ -15,3 +15,27 @@ class Store(models.Model):
 
     def __str__(self):
         return self.name
+
+
+class Buyer(models.Model):
+    """Who buys in a shop. The same person in two shops is two buyers: shops do not share their customers."""
+
+    store = models.ForeignKey(Store, on_delete=models.CASCADE, related_name="buyers")
+    name = models.CharField(max_length=120)
+    mobile = models.CharField(max_length=20, blank=True, help_text="Digits with the country's code.")
+    email = models.EmailField(blank=True)
+
+    def __str__(self):
+        return self.name
+
+
+class Order(models.Model):
+    """What a buyer ordered."""
+
+    buyer = models.ForeignKey(Buyer, on_delete=models.CASCADE, related_name="orders")
+    placed_on = models.DateField()
+    total = models.DecimalField(max_digits=9, decimal_places=2)
+    status = models.CharField(max_length=40)
+
+    def __str__(self):
+        return f"#{self.pk}"
