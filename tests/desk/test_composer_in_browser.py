@@ -80,6 +80,20 @@ async def holds(page: Any, text: str) -> None:
     await expect(page.locator("#text")).to_have_value(text, timeout=60_000)
 
 
+async def test_what_cannot_be_undone_is_asked_in_a_dialog(page: Any, conversation: Conversation):
+    await page.goto("/agent/canned")
+    delete, asked = page.locator("button.danger", has_text="/olho"), page.locator("#sure[open]")
+    await delete.click()
+    await asked.get_by_text("/olho").wait_for()
+    await page.keyboard.press("Enter")  # the answer that changes nothing has the focus
+    await asked.wait_for(state="detached")
+    await delete.click()
+    await asked.locator("button[value=yes]").click()
+    await page.locator("p.good").wait_for()
+    left = CannedReply.objects.filter(business=conversation.business).values_list("shortcut", flat=True)
+    assert await sync_to_async(list)(left) == ["ola"]
+
+
 async def test_a_reply_is_written_by_keyboard(page: Any, conversation: Conversation):
     field = page.locator("#text")
     # what the assistant was about to say is offered, and comes into the field
