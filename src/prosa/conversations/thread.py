@@ -192,7 +192,7 @@ def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneI
         return _("snoozed until %s") % until
     if event.kind == "handed_off" and team:
         return _("passed to a person (%s)") % team
-    return {
+    told: dict[str, str] = {
         "handed_off": _("passed to a person"),
         "taken": _("taken by a person"),
         "person_replied": _("a person replied"),
@@ -230,7 +230,8 @@ def _what(event: Event, data: dict[str, Any], names: dict[str, str], zone: ZoneI
         "case_answered": _("answered the assistant's question"),
         "case_relayed": _("told the customer the team's answer"),
         "case_closed": _("the assistant's question was closed without an answer"),
-    }.get(event.kind, event.kind.replace("_", " "))
+    }
+    return told.get(event.kind, event.kind.replace("_", " "))
 
 
 def _moment(given: Any, zone: ZoneInfo) -> str:

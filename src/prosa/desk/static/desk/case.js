@@ -56,4 +56,4 @@ document.addEventListener("keydown", (event) => {
   if (event.target.id === "case-text" && event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form.requestSubmit();
 });
 document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target.id === "talk") settle(); });
-settle();
+queueMicrotask(settle); // desk.js, which tells times, is there only after this file
