@@ -116,7 +116,7 @@ class Business(models.Model):
         db_default="",
         help_text=_("One expression a line, besides the usual ones (“falar com atendente”, “talk to a person”…)."),
     )
-    handoff_without = models.TextField(_("usual words that ask for a person"), blank=True, default="", db_default="")
+    handoff_without = models.TextField(_("usual words switched off"), blank=True, default="", db_default="")
     handoff_text = models.TextField(
         _("what is said when a person is called"),
         blank=True,
@@ -124,7 +124,7 @@ class Business(models.Model):
         db_default="",
         max_length=600,
         help_text=_(
-            "In your own words. How many wait before, or when you open, is added. Empty: Prosa's own sentence."
+            "In your own words. How many wait before, or when you open, is added. Empty: Prosa's own sentence, which customers who write in another language read in any case."
         ),
     )
     failures_before_handoff = models.PositiveSmallIntegerField(

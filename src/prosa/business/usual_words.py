@@ -18,12 +18,12 @@ class UsualWords(forms.MultipleChoiceField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            label=_("usual words that ask for a person"),
+            label=_("Usual words that ask for a person"),
             required=False,
             choices=[
                 (NAMES[tongue], [(seed.word, seed.word) for seed in seeds]) for tongue, seeds in handoff.SEEDS.items()
             ],
-            widget=forms.CheckboxSelectMultiple,
+            widget=forms.CheckboxSelectMultiple(attrs={"class": "prosa-usual"}),
             help_text=_(
                 "They count as customers use them to ask (“quero falar com um atendente”), not wherever they stand. None ticked: only your own words."
             ),

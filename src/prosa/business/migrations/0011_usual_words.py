@@ -12,8 +12,18 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="business",
             name="handoff_without",
+            field=models.TextField(blank=True, db_default="", default="", verbose_name="usual words switched off"),
+        ),
+        migrations.AlterField(
+            model_name="business",
+            name="handoff_text",
             field=models.TextField(
-                blank=True, db_default="", default="", verbose_name="usual words that ask for a person"
+                blank=True,
+                db_default="",
+                default="",
+                help_text="In your own words. How many wait before, or when you open, is added. Empty: Prosa's own sentence, which customers who write in another language read in any case.",
+                max_length=600,
+                verbose_name="what is said when a person is called",
             ),
         ),
     ]
