@@ -9,7 +9,7 @@ from tests.walks.payloads import ANA, said
 
 from prosa.contacts.models import Contact, Fact, Identity, Merge
 from prosa.contracts import Turn
-from prosa.conversations import merging, ownership
+from prosa.conversations import begin, linking, merging, ownership
 from prosa.conversations.models import Conversation
 
 OTHER = "5521976540002"
@@ -48,6 +48,13 @@ async def test_a_merge_while_the_model_thinks_and_back(house: House):
     await house.post(said("eu também", "4"))
     await house.until(lambda: house.carrier.texts()[1:] == ["eco: eu também"])
     assert numbers == [ANA, OTHER, OTHER, ANA]
+    # A tool that asks is told who they are in the shop; the turn itself never looked.
+    await elsewhere(lambda: linking.link(owner(OTHER), "shop", "7", "Ana", None))
+    turns = house.workers[0][0].turns
+    begun = await begin.begin(turns._pool, turns._inboxes, house.conversation())
+    assert begun is not None
+    assert begun.caller is not None
+    assert [await begun.caller.linked(kind) for kind in ("shop", "elsewhere")] == ["7", ""]
     assert await elsewhere(Conversation.objects.count) == 2
     # What is told now goes with the conversation it was told in.
     await elsewhere(
