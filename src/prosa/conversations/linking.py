@@ -109,10 +109,10 @@ def _asked(register: CustomerRegister, ask: Callable[[], Found]) -> Found:
     try:
         return ask() if register.local else _threads.submit(_aside, ask).result(PATIENCE_S)
     except TooSlow:
-        raise TemporaryError(f"{register.name} did not answer in time.\nTry again in a while.") from None
+        raise TemporaryError(_("%s did not answer in time.\nTry again in a while.") % register.name) from None
     except Exception as error:
         log.warning("The register %s failed (%s)", register.kind, type(error).__name__)
-        raise TemporaryError(f"{register.name} could not be asked.\nTry again in a while.") from error
+        raise TemporaryError(_("%s could not be asked.\nTry again in a while.") % register.name) from error
 
 
 def _aside(ask: Callable[[], Found]) -> Found:
