@@ -190,6 +190,14 @@ def test_late_rows_and_many_rows_are_filed_once(talk: Talk, business: Business, 
     assert Mark.objects.get(name=search.MARK).position == Message.objects.order_by("-pk")[0].pk
 
 
+def test_what_a_transaction_kept_back_for_long_is_filed_too(talk: Talk, business: Business):
+    message = say(talk(), "atrasada")
+    Mark.objects.update_or_create(name=search.MARK, defaults={"position": message.pk + search.LATE_MARGIN - 1})
+    assert found(business, "atrasada") == [], "whoever searches does not wait for that"
+    search.file_for_search()
+    assert found(business, "atrasada") == [message.conversation_id]
+
+
 def test_who_forgets_a_message_forgets_its_words(talk: Talk, business: Business):
     message = say(talk(), "segredo")
     assert found(business, "segredo")

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 import uvicorn
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from tests.walks.house import elsewhere
@@ -397,6 +398,32 @@ async def test_too_many_changes_at_once_are_one_refresh(
     async with await connect(shared.dsn()) as other:
         await other.execute(f"select pg_notify('{realtime.CHANNEL}', 'conversation:{names}')")
     assert (await tab.event())[0] == "refresh"
+
+
+@pytest.mark.parametrize("what", ["row", "business"])
+def test_one_that_cannot_be_shown_keeps_no_other(
+    what: str, bia: Membership, elsewhere: Business, talk: Talk, monkeypatch: pytest.MonkeyPatch
+):
+    broken, beside, theirs = talk("Ana"), talk("Edu"), talk("Zé", of=elsewhere)
+    if what == "row":
+        with connection.cursor() as hand:  # no date of Python's holds it
+            hand.execute(
+                "update prosa_conversations_conversation set snoozed_until = '10000-01-01' where id = %s", [broken.pk]
+            )
+    else:
+        good = stream._event
+
+        def event(row: queues.Row, *more: Any) -> str:
+            if row.id == broken.pk:
+                raise RuntimeError
+            return good(row, *more)
+
+        monkeypatch.setattr(stream, "_event", event)
+    numbers = [broken.pk, beside.pk, theirs.pk]
+    drawn = stream._drawn(numbers, {(bia.business_id, "en"), (elsewhere.pk, "en")})
+    assert f'"id": {theirs.pk}' in drawn[elsewhere.pk, "en"]
+    ours = drawn[bia.business_id, "en"]
+    assert f'"id": {beside.pk}' in ours if what == "row" else ours == stream.REFRESH
 
 
 async def test_a_tab_that_cannot_keep_up_starts_over():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
@@ -80,6 +82,50 @@ def test_words_never_hide_under_a_sound(bia: Membership, at_desk: Desk, talk: Ta
     picture = SimpleUploadedFile("a.png", b"picture", "image/png")
     assert post(client, "reply", conversation, text="x" * 2000, file=picture, key="l").status_code == 204
     assert out()[2:] == [("text", "x" * 2000), ("image", "")]
+
+
+def stored(tmp_path: Path) -> int:
+    return sum(1 for each in tmp_path.rglob("*") if each.is_file())
+
+
+def test_a_large_file_is_stored_before_anybody_has_to_wait_for_it(
+    bia: Membership, at_desk: Desk, talk: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """No row is written, so none is locked and no number taken, until all of it is kept."""
+    conversation, good, before = talk(), FileSystemStorage.save, []
+
+    def save(*given: Any, **more: Any) -> str:
+        before.append(Message.objects.filter(direction="out").count())
+        return good(*given, **more)
+
+    monkeypatch.setattr(FileSystemStorage, "save", save)
+    sound = SimpleUploadedFile("a.mp3", b"ID3 sound", "audio/mpeg")
+    assert post(at_desk(bia), "reply", conversation, text="Ouça:", file=sound).status_code == 204
+    assert before == [0]
+    with Attachment.objects.get().file.open() as kept:
+        assert kept.read() == b"ID3 sound"
+    assert stored(tmp_path) == 1
+
+
+@pytest.mark.parametrize("why", ["overtaken", "too late", "twice", "too many words"])
+def test_what_is_not_sent_leaves_no_file_behind(
+    why: str, bia: Membership, rui: Membership, at_desk: Desk, talk: Talk, tmp_path: Path
+):
+    conversation, client = talk(), at_desk(bia)
+    values: dict[str, Any] = {"text": "Veja", "key": "k", "epoch": conversation.epoch}
+    if why == "overtaken":
+        assert post(at_desk(rui), "reply", conversation, text="Eu cuido").status_code == 204
+    elif why == "too late":
+        Conversation.objects.update(last_inbound_at=timezone.now() - timedelta(hours=25))
+    elif why == "twice":
+        picture = SimpleUploadedFile("a.png", b"picture", "image/png")
+        assert post(client, "reply", conversation, file=picture, **values).status_code == 204
+    else:
+        values["text"] = "x" * 5000
+    picture = SimpleUploadedFile("a.png", b"picture", "image/png")
+    answer = post(client, "reply", conversation, file=picture, **values)
+    assert answer.status_code == {"overtaken": 409, "twice": 204}.get(why, 422)
+    assert stored(tmp_path) == Attachment.objects.count() == (why == "twice")
 
 
 def test_an_empty_file_is_not_sent(bia: Membership, at_desk: Desk, talk: Talk):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import IO
+from uuid import uuid4
 
 from django.core.files import File
 from django.db import connection, transaction
@@ -42,6 +45,14 @@ SENDABLE = {
 """How a type travels; every other file is a document."""
 
 
+@dataclass(slots=True)
+class Kept:
+    """A file in the storage, by its ``name`` there; ``sent`` once a message carries it."""
+
+    name: str
+    sent: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Enclosure:
     """A file to send. ``name`` is what the person called it; ``voice`` when it was recorded in the desk."""
@@ -51,6 +62,8 @@ class Enclosure:
     size: int
     mime_type: str = ""
     voice: bool = False
+    kept: Kept | None = None
+    """Where it is stored already; see :func:`keeping`."""
 
     @property
     def type(self) -> str:
@@ -105,10 +118,8 @@ def reply(
             _("The message has %(count)d characters; %(most)d are allowed.\nSend it in two.")
             % {"count": len(text), "most": most}
         )
-    if enclosure is not None and not enclosure.size:
-        raise BadInput(_("The file is empty.\nChoose another."))
-    if enclosure is not None and enclosure.size > MOST_BYTES[enclosure.kind]:
-        raise TooLarge(_("The file is larger than this channel takes.\nSend a smaller one, or a link."))
+    if enclosure is not None:
+        _fits(enclosure)
     left = window_left(conversation)
     if left is not None and left <= timedelta(0):
         raise WindowClosed(
@@ -117,23 +128,51 @@ def reply(
             )
         )
     out = OutboundMessage(enclosure.kind if enclosure else "text", text, reply_to=reply_to)
-    with transaction.atomic():
+    with keeping(conversation, enclosure) as enclosed, transaction.atomic():
         message_id, before = _put(conversation, member, out, key, known_epoch, written_before=written_before)
-        if before:
-            return message_id
-        if enclosure is not None:
-            attachment = Attachment(
+        if enclosed is not None and enclosed.kept is not None and not before:
+            Attachment.objects.create(
                 message_id=message_id,
-                kind=enclosure.kind,
-                mime_type=enclosure.mime_type or enclosure.type,
-                filename=enclosure.name[:255],
-                size=enclosure.size,
-                voice=enclosure.voice,
+                kind=enclosed.kind,
+                mime_type=enclosed.mime_type or enclosed.type,
+                filename=enclosed.name[:255],
+                size=enclosed.size,
+                voice=enclosed.voice,
                 status="stored",
+                file=enclosed.kept.name,
             )
-            attachment.file.save(f"out/{conversation.business_id}/{message_id}", File(enclosure.content), save=False)
-            attachment.save()
+            enclosed.kept.sent = True
     return message_id
+
+
+@contextmanager
+def keeping(conversation: Conversation, enclosure: Enclosure | None) -> Iterator[Enclosure | None]:
+    """Store a file before the transaction that sends it: a large one takes its time, and all who write in the conversation,
+    the customer first, would wait for it. What is not sent in the end is deleted again.
+
+    :raises BadInput: it is empty, or more than the channel takes (:class:`TooLarge`).
+    """
+    if enclosure is None or enclosure.kept is not None:
+        yield enclosure
+        return
+    _fits(enclosure)
+    storage = Attachment().file.storage
+    kept = Kept(storage.save(f"out/{conversation.business_id}/{uuid4().hex}", File(enclosure.content)))
+    try:
+        yield replace(enclosure, kept=kept)
+    except BaseException:
+        kept.sent = False
+        raise
+    finally:
+        if not kept.sent:
+            storage.delete(kept.name)
+
+
+def _fits(enclosure: Enclosure) -> None:
+    if not enclosure.size:
+        raise BadInput(_("The file is empty.\nChoose another."))
+    if enclosure.size > MOST_BYTES[enclosure.kind]:
+        raise TooLarge(_("The file is larger than this channel takes.\nSend a smaller one, or a link."))
 
 
 def send_template(

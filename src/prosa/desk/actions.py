@@ -172,12 +172,12 @@ def reply(
 ) -> int:
     """Write to the customer; see :func:`replying.reply`. With its words, what was begun to be written is forgotten."""
     _as(seat)
-    with transaction.atomic():
+    with replying.keeping(conversation, enclosure) as enclosed, transaction.atomic():
         message_id = replying.reply(
             conversation,
             seat.member,
             text,
-            enclosure=enclosure,
+            enclosure=enclosed,
             reply_to=reply_to,
             key=key,
             known_epoch=known_epoch,

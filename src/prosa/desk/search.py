@@ -28,6 +28,8 @@ BATCH = 2_000
 """Message numbers filed in one transaction."""
 MARGIN = 500
 """Numbers before the mark that are looked at again: rows commit in another order than their numbers."""
+LATE_MARGIN = 20_000
+"""The same for the chore: a transaction may have stood still for long, and what it wrote must be found all the same."""
 HEARD_MARGIN = 20_000
 """How far back transcripts are looked for that came later than their message."""
 BATCHES_AT_ONCE = 2
@@ -164,13 +166,14 @@ def marked(text: str, forms: list[str]) -> SafeString:
     return mark_safe(shown)  # noqa: S308  every piece is escaped above
 
 
-def fill(batches: int, *, wait: bool = False) -> bool:
+def fill(batches: int, *, wait: bool = False, margin: int = MARGIN) -> bool:
     """File messages that are not yet, the oldest first, at most so many batches. True when none are left.
 
-    ``wait`` for somebody who is just doing so; else they are left to it.
+    ``wait`` for somebody who is just doing so; else they are left to it. ``margin``: how many numbers before the mark the first
+    batch looks at again.
     """
     Mark.objects.get_or_create(name=MARK, defaults={"position": 0})
-    for _batch in range(batches):
+    for batch in range(batches):
         with transaction.atomic(), connection.cursor() as hand:
             hand.execute((queries.mark if wait else queries.mark_if_free).decode())
             found = hand.fetchone()
@@ -180,7 +183,7 @@ def fill(batches: int, *, wait: bool = False) -> bool:
             newest, first = hand.fetchone()
             through = min(max(found[0], first - 1) + BATCH, newest)
             values: dict[str, Any] = {"through": through, "marks": _MARKS, "blanks": " " * len(_MARKS)}
-            hand.execute(queries.fill.decode(), values | {"after": found[0] - MARGIN})
+            hand.execute(queries.fill.decode(), values | {"after": found[0] - (MARGIN if batch else margin)})
             hand.execute(queries.hear.decode(), values | {"after": found[0] - HEARD_MARGIN})
             hand.execute(queries.notes_fill.decode(), {"marks": _MARKS, "blanks": " " * len(_MARKS)})
             hand.execute(queries.moved.decode(), {"through": through})
@@ -192,4 +195,4 @@ def fill(batches: int, *, wait: bool = False) -> bool:
 @periodic("* * * * *")
 def file_for_search() -> None:
     """Keep up with what is said, so that who searches need not wait."""
-    fill(BATCHES_A_MINUTE)
+    fill(BATCHES_A_MINUTE, margin=LATE_MARGIN)

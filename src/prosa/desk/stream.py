@@ -29,7 +29,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import DataError, InterfaceError, OperationalError, connection
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
@@ -280,14 +280,32 @@ def _drawn(numbers: Iterable[int], wanted: set[tuple[int, str]]) -> dict[tuple[i
             }
         drawn: dict[tuple[int, str], str] = {}
         for business_id, changed in by_business.items():
-            rows = queues.rows_of(Business(pk=business_id), list(changed))
-            for language in {language for business, language in wanted if business == business_id}:
-                with translation.override(language):
-                    drawn[business_id, language] = "".join(_event(row, changed[row.id]) for row in rows)
+            languages = {language for business, language in wanted if business == business_id}
+            try:
+                rows = _rows(Business(pk=business_id), list(changed))
+                for language in languages:
+                    with translation.override(language):
+                        drawn[business_id, language] = "".join(_event(row, changed[row.id]) for row in rows)
+            except (OperationalError, InterfaceError):  # the connection: nothing can be drawn for anybody
+                raise
+            except Exception:  # one business in trouble must not keep the others
+                log.exception("The board of the desk stumbled over business %s; its tabs look again.", business_id)
+                drawn |= {(business_id, language): REFRESH for language in languages}
     except Exception:
         connection.close()  # it may be the connection that is broken, and nobody else closes it
         raise
     return drawn
+
+
+def _rows(business: Business, numbers: list[int]) -> list[queues.Row]:
+    """The rows of one business. One that cannot be read is left out: it must not keep the others, nor the other businesses."""
+    try:
+        return queues.rows_of(business, numbers)
+    except DataError:
+        if len(numbers) == 1:
+            log.exception("Conversation %s of business %s cannot be shown in the list.", numbers[0], business.pk)
+            return []
+    return [row for number in numbers for row in _rows(business, [number])]
 
 
 def version(conversation: Conversation) -> str:

@@ -19,6 +19,7 @@ from prosa import realtime
 from prosa.agents import opus
 from prosa.business.people import Role
 from prosa.business.users import name_of
+from prosa.conversations import replying
 from prosa.conversations.models import Conversation
 from prosa.conversations.ownership import Overtaken
 from prosa.conversations.replying import MOST_BYTES, MOST_CAPTION, Enclosure
@@ -48,9 +49,9 @@ def reply(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
     upload = request.FILES.get("file")
     key = request.POST.get("key", "")[:MOST_KEY] or None
     try:
-        with transaction.atomic():
-            text, epoch, quoted = request.POST.get("text", ""), epoch_of(request), _quoted(request, conversation)
-            enclosure = _enclosure(request, upload) if upload is not None else None
+        text, epoch, quoted = request.POST.get("text", ""), epoch_of(request), _quoted(request, conversation)
+        given = _enclosure(request, upload) if upload is not None else None
+        with replying.keeping(conversation, given) as enclosure, transaction.atomic():
             if enclosure is not None and text.strip() and (enclosure.kind == "audio" or len(text) > MOST_CAPTION):
                 # No channel writes words under a sound, and captions are short: they go before it.
                 actions.reply(
