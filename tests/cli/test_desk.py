@@ -226,6 +226,23 @@ def done_and_taken_up_again(customer: Customer, bia: Agent, rui: Agent) -> None:
     rui.shot("desk-5-reopened")
 
 
+def the_team_is_asked(customer: Customer, bia: Agent, rui: Agent) -> None:
+    """The bot asks and stays; both agents see the question, one answers it, the customer hears it from the bot."""
+    before = customer.heard
+    customer.says("pergunte à equipe se entregam no domingo")
+    customer.hears_something(before)
+    rui.page.locator("#questions").wait_for()
+    bia.page.locator(".case .question", has_text="domingo").wait_for()
+    bia.page.locator("#case-text").fill("Sim, das 9h às 12h.")
+    bia.shot("desk-6-question")
+    bia.page.locator(".case button[type=submit]").click()
+    customer.hears("Sim, das 9h às 12h.")
+    bia.reads("Sim, das 9h às 12h.", "out")
+    bia.page.locator(".case").wait_for(state="detached")
+    rui.page.locator("#questions").wait_for(state="hidden")
+    bia.sees("bot")
+
+
 def test_two_agents_and_a_customer(running: Installation, browser: Any) -> None:
     customer = Customer(browser, running)
     bia, rui = Agent(browser, running, "bia"), Agent(browser, running, "rui")
@@ -234,6 +251,7 @@ def test_two_agents_and_a_customer(running: Installation, browser: Any) -> None:
     they_talk(customer, bia, rui)
     the_bot_answers_again(customer, bia, rui)
     done_and_taken_up_again(customer, bia, rui)
+    the_team_is_asked(customer, bia, rui)
     for agent in (bia, rui):
         assert agent.page.evaluate("window.loadedOnce") is True
     assert [*customer.trouble, *bia.trouble, *rui.trouble] == []

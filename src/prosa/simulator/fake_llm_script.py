@@ -108,11 +108,12 @@ def reply(prompt: Prompt) -> str:
 _LASTING: Final = re.compile(
     r"\b(?:me chamo|prefiro|sou alergic|me llamo|soy alergic|my name is|i prefer|i am allergic)"
 )
+_TEAM: Final = re.compile(r"\b(?:pergunt|pregunt|ask)\w*\b.*\b(?:equipe|equipo|team)\b")
 _SETTLED: Final = re.compile(r"\b(?:tudo resolvido|era so isso|todo resuelto|eso era todo|all settled|that was all)")
 
 
 def calls(prompt: Prompt, tools: Sequence[str]) -> list[Call]:
-    """The tools to call instead of answering: one about a person, when the question is for a person; memory, when the customer
+    """The tools to call instead of answering: one about a person, when the question is for a person, or to be put to the team; memory, when the customer
     tells something lasting; the closing, when all is settled; the search, when something is asked that was not looked up
     yet; else none."""
     words = _fold(prompt.question)
@@ -120,6 +121,8 @@ def calls(prompt: Prompt, tools: Sequence[str]) -> list[Call]:
         return [Call(name, {"reason": prompt.question[:200]}) for name in tools if "person" in name][:1]
     said = " ".join(words)
     if not prompt.results:
+        if "ask_a_person" in tools and _TEAM.search(said):
+            return [Call("ask_a_person", {"question": prompt.question[:400]})]
         if "remember" in tools and _LASTING.search(said):
             return [Call("remember", {"fact": prompt.question[:200]})]
         if "resolve" in tools and _SETTLED.search(said):

@@ -21,6 +21,8 @@ queries = sql.load(__file__, "cases.sql")
 MOST = 4_000
 """Characters of an answer."""
 MOST_REMINDERS = 3
+USUAL_MINUTES = 10
+"""Between reminders of what was asked before the business wanted no more questions."""
 BATCH = 500
 
 
@@ -43,6 +45,8 @@ def answer(conversation: Conversation, case_id: int, member: Membership, text: s
         )
         if case.state != "open" and not late:
             raise _gone(case)
+        if held.contact.blocked_at is not None:
+            raise NotAllowed(_("The contact is blocked: nobody answers them.\nUnblock them first."))
         left = replying.window_left(held)
         if not late and left is not None and left <= timedelta(0):
             raise NotAllowed(
@@ -92,7 +96,7 @@ def remind(case_id: int) -> str:
             ownership.tell(held.pk, "case_closed", "system", case=case_id)
             return "closed"
         if case.reminders < MOST_REMINDERS:
-            again = now + timedelta(minutes=max(1, case.business.case_minutes))
+            again = now + timedelta(minutes=case.business.case_minutes or USUAL_MINUTES)
             Case.objects.filter(pk=case_id).update(reminders=case.reminders + 1, remind_at=again)
             ownership.tell(
                 held.pk, "case_reminded", "system", case=case_id, question=case.question, reminder=case.reminders + 1

@@ -34,10 +34,11 @@ SELECT conversation_id, business_id, 'case_relayed', 'bot', jsonb_build_object('
 FROM told WHERE state = 'relayed'
 
 -- name: wake
--- The lane of turns looks at the conversation at once: there is something to say although the customer wrote nothing.
+-- The lane of turns looks at the conversation, at once unless it will soon anyhow: there is something to say although the
+-- customer wrote nothing.
 WITH work AS (
     INSERT INTO prosa_conversations_dispatch AS d (conversation_id, lane, run_at) VALUES (%(conversation_id)s, 1, now())
-    ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = now(), attempts = 0, dead_at = NULL
+    ON CONFLICT (conversation_id, lane) DO UPDATE SET run_at = coalesce(d.run_at, now()), attempts = 0, dead_at = NULL
     RETURNING 1
 )
 SELECT pg_notify('prosa_dispatch', '') FROM work
