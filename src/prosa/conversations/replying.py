@@ -1,4 +1,5 @@
-"""What a person of the business writes to a customer. It takes the conversation, and leaves by the same door as the bot's.
+"""What a person of the business writes to a customer. It takes the conversation (unless it was written long before it left), and
+leaves by the same door as the bot's.
 
 Permission is the caller's to check (``desk/actions``); the rules of the channel are checked here, before anything is kept,
 because a message that can never arrive must not be typed into the void.
