@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.asgi import get_asgi_application
 from django.test import Client
@@ -199,3 +200,10 @@ async def test_a_lost_connection_is_told_and_caught_up_with(desk_of: Open, talk:
     await page.clock.fast_forward(5_000)
     await page.get_by_text("Back. You see everything that came meanwhile.").wait_for()
     await page.locator(".bubble.in", has_text="alô?").wait_for()
+    # the session ends: that is another thing, and said as such
+    await does(Session.objects.all().delete)
+    await page.context.set_offline(True)
+    await page.context.set_offline(False)
+    await page.clock.fast_forward(5_000)
+    await page.locator("#ended[open]").wait_for()
+    await page.locator("#lost").wait_for(state="hidden")

@@ -29,7 +29,7 @@ from prosa.conversations import presence as presence_of_customers
 from prosa.conversations.models import Conversation, Label, State
 from prosa.desk import actions, presence, queues, stream
 from prosa.desk.access import Seat
-from prosa.desk.models import Look
+from prosa.desk.models import Look, Place
 from prosa.postgres import shared
 from prosa.postgres.connections import connect
 
@@ -259,6 +259,8 @@ async def test_what_one_reads_is_read_at_all_ones_desks(listen: Listen, bia: Mem
     client = Client()
     await elsewhere(client.force_login, bia.user)
     desks, other = [await listen(bia), await listen(bia)], await listen(rui)
+    await elsewhere(client.get, f"/agent/c/{conversation.pk}/since?unseen=1")  # a page in the background
+    assert not await elsewhere(Place.objects.filter(read_id__gt=0).exists)
     await elsewhere(client.get, f"/agent/c/{conversation.pk}")
     for desk in desks:
         assert await desk.hears("read") == {"id": conversation.pk, "upto": conversation.last_inbound_id}

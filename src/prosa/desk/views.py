@@ -127,7 +127,10 @@ def stretch(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespo
 @never_cache
 @desk()
 def since(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpResponse:
-    """What came after message ``after``, what changed since the moment ``at``, and who has the conversation now."""
+    """What came after message ``after``, what changed since the moment ``at``, and who has the conversation now.
+
+    ``unseen=1``: the page is in the background, so nothing of it has been read yet.
+    """
     found = seat.conversation(conversation_id)
     last = request.GET.get("after", "")
     try:
@@ -138,7 +141,7 @@ def since(request: HttpRequest, seat: Seat, conversation_id: int) -> HttpRespons
         at = None
     unfinished = [int(each[:18]) for each in request.GET.get("unfinished", "").split(",") if each.isdecimal()]
     stretch = bubbles.since(found, int(last[:18]) if last.isdecimal() else 0, at, unfinished)
-    place = _read(seat, found)
+    place = _read(seat, found, seen="unseen" not in request.GET)
     return render(request, "desk/since.html", _context(seat, found) | {"stretch": stretch, "place": place})
 
 
@@ -335,9 +338,9 @@ def _opened(found: Conversation, at: str) -> tuple[bubbles.Stretch, str, int]:
     return stretch, f"{'n' if noted else 'm'}{number}", newest or 0
 
 
-def _read(seat: Seat, found: Conversation) -> Place:
+def _read(seat: Seat, found: Conversation, *, seen: bool = True) -> Place:
     place, _made = Place.objects.get_or_create(conversation=found, member=seat.member)
-    if place.read_id < found.last_inbound_id:
+    if seen and place.read_id < found.last_inbound_id:
         Place.objects.filter(pk=place.pk).update(read_id=found.last_inbound_id)
         realtime.publish("place", found.pk)  # this person's other desks know it is read
     return place

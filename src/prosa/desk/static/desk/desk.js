@@ -101,7 +101,7 @@ function put(event) {
   holder.innerHTML = event.html;
   const row = holder.content.firstElementChild;
   const open = talk.id === event.id;
-  if (!open && event.inbound > Math.max(event.read[member] ?? 0, read.get(event.id) ?? 0)) row.dataset.unread = "";
+  if (!(open && document.visibilityState === "visible") && event.inbound > Math.max(event.read[member] ?? 0, read.get(event.id) ?? 0)) row.dataset.unread = "";
   if (open) row.querySelector("a").setAttribute("aria-current", "true");
   const focused = old?.contains(document.activeElement);
   if (!belongs(row, Boolean(old))) {
@@ -138,13 +138,14 @@ function mark() {
 
 async function count() {
   const answer = await fetch(body.dataset.counts, { headers: { "HX-Request": "true" } }).catch(() => null);
-  if (answer?.status === 401) return ended();
-  if (!answer?.ok) return;
+  if (answer?.status === 401) { ended(); return false; }
+  if (!answer?.ok) return true;
   const counts = await answer.json();
   for (const place of document.querySelectorAll("[data-count]")) place.textContent = counts[place.dataset.count] || "";
   $("questions").hidden = !counts.questions || queue === "questions";
   document.title = document.title.replace(/^\(\d+\) /, "");
   if (counts.waiting) document.title = `(${counts.waiting}) ${document.title}`;
+  return true;
 }
 let counting = 0;
 function countSoon() {
@@ -194,6 +195,9 @@ if (body.dataset.stream) {
   count();
   setInterval(missed, POLL_MS);
 }
+
+// What came while the page was in the background is read now.
+document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") catchUp(); });
 
 // ── going from one to the next ──
 

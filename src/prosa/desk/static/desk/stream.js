@@ -9,7 +9,7 @@ const BACK_MS = 3000;
 const SPREAD_MS = 1500; // of what the server tells everybody to ask for
 
 // `address(first)`: of the stream. `hears`: by the name of an event what is done with its data; `refresh` may take its time.
-// `tried`: called when the stream could not be had, before it is asked for again.
+// `tried`: called when the stream could not be had, before it is asked for again; false when that is of no use now.
 export function listen(address, hears, tried) {
   const lost = $("lost"), back = $("back");
   let stream = null, heard = Date.now(), wait = FIRST_MS, timer = 0, saying = 0, hiding = 0, first = true, missed = false;
@@ -34,8 +34,11 @@ export function listen(address, hears, tried) {
 
   async function again() {
     timer = 0;
-    if (navigator.onLine !== false) await tried();
-    if (!timer && !stream) open();
+    if (navigator.onLine !== false && (await tried()) === false) { // it is not the line: the person is signed out, and told so
+      clearTimeout(saying);
+      saying = 0;
+      lost.hidden = true;
+    } else if (!timer && !stream) open();
   }
 
   // Whatever came: the line lives.
@@ -78,8 +81,9 @@ export function listen(address, hears, tried) {
     if (stream && Date.now() - heard > SILENT_MS) { wait = FIRST_MS; drop(true); }
   }
   setInterval(look, LOOK_MS);
-  document.addEventListener("visibilitychange", look);
-  addEventListener("pageshow", look);
+  const wake = () => (stream || timer ? look() : again());
+  document.addEventListener("visibilitychange", wake);
+  addEventListener("pageshow", wake);
   addEventListener("offline", () => drop(true));
   addEventListener("online", () => {
     clearTimeout(timer);

@@ -45,7 +45,7 @@ export async function catchUp() {
   const id = talk.id;
   try {
     const unfinished = [...bubbles().querySelectorAll("[data-unfinished]")].map((each) => each.dataset.message).join(",");
-    const answer = await fetch(`${document.body.dataset.mount}c/${id}/since?after=${last}&at=${encodeURIComponent(at)}&unfinished=${unfinished}`, { headers: { "HX-Request": "true" } });
+    const answer = await fetch(`${document.body.dataset.mount}c/${id}/since?after=${last}&at=${encodeURIComponent(at)}&unfinished=${unfinished}${document.visibilityState === "visible" ? "" : "&unseen=1"}`, { headers: { "HX-Request": "true" } });
     if (answer.status === 401) return ended();
     if (!answer.ok || id !== talk.id) return;
     const holder = document.createElement("template");
