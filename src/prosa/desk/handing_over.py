@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django import forms
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -41,6 +42,9 @@ class Part(BusinessForm):
         for name in set(self.fields) - set(self.shown):
             del self.fields[name]
         self.order_fields(self.shown)
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.Textarea):
+                field.widget.attrs["rows"] = 4
 
     @property
     def told(self) -> str:
