@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -17,8 +18,10 @@ from django.test import Client
 from django.utils import timezone
 from tests.simulator.conftest import listening
 
+from prosa import realtime
 from prosa.business.people import Membership
 from prosa.conversations.models import Attachment, Conversation, Message, State, Turn
+from prosa.desk import writing
 from prosa.desk.models import CannedReply, Place, Scheduled
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -189,6 +192,90 @@ async def test_a_draft_outlives_the_page_and_one_can_be_sent_later(page: Any, co
     await page.locator("#scheduled [data-unschedule]").click()
     await page.locator("#scheduled li").wait_for(state="detached")
     assert (await Scheduled.objects.aget()).status == "cancelled"
+
+
+async def test_what_was_written_outlives_the_session_and_who_else_writes_is_said(
+    page: Any, conversation: Conversation, rui: Membership, monkeypatch: pytest.MonkeyPatch
+):
+    field, cookies = page.locator("#text"), await page.context.cookies()
+    # a colleague begins to write here, and stops without anybody saying so
+    monkeypatch.setattr(writing, "TYPING_S", 2)
+    colleague = Client()
+    await sync_to_async(colleague.force_login)(rui.user)
+    await sync_to_async(colleague.post)(f"/agent/c/{conversation.pk}/draft", {"text": "Oi"})
+    await page.locator("#standing").get_by_text("Rui is writing here too").wait_for()
+    await page.locator("#standing .typing").wait_for(state="detached")
+    # the customer writes; what they wrote ends that
+    told = page.locator("#customer-types")
+    await sync_to_async(realtime.publish)("types", conversation.pk)
+    await told.get_by_text("Ana Souza is writing…").wait_for()
+    said = Message(conversation=conversation, business_id=conversation.business_id, inbox_id=conversation.inbox_id)
+    said.direction, said.author, said.text = "in", "customer", "Alguém aí?"
+    await said.asave()
+    await sync_to_async(realtime.publish)("conversation", conversation.pk)
+    await page.locator(f"#m{said.pk}").wait_for()
+    assert await told.inner_text() == ""
+    # the session ends, and it takes hours to sign in again
+    await page.context.clear_cookies(name="prosa_session")
+    await field.fill("Três frases que ninguém quer escrever de novo")
+    await page.locator("#ended[open]").wait_for()
+    await page.keyboard.press("Space")  # somebody was typing: the dialog stays
+    await page.locator("#ended[open] a").click()
+    await page.wait_for_url("**/login?**")
+    await page.evaluate(
+        """() => {
+            const name = Object.keys(sessionStorage).find((each) => each.startsWith("prosa-left-"));
+            const left = JSON.parse(sessionStorage.getItem(name));
+            sessionStorage.setItem(name, JSON.stringify({ ...left, at: left.at - 2 * 3600000 }));
+        }"""
+    )
+    await page.context.add_cookies(cookies)
+    await page.goto(f"/agent/c/{conversation.pk}")
+    await holds(page, "Três frases que ninguém quer escrever de novo")
+    async with asyncio.timeout(60):  # it is kept there until the server has it
+        while await page.evaluate("Object.keys(sessionStorage).some((each) => each.startsWith('prosa-left-'))"):
+            await asyncio.sleep(0.05)
+    assert (
+        await Place.objects.aget(member__user__username="bia")
+    ).draft == "Três frases que ninguém quer escrever de novo"
+
+
+async def test_a_long_conversation_is_read_from_where_it_was_found(page: Any, conversation: Conversation):
+    await Message.objects.abulk_create(
+        Message(
+            conversation=conversation, business_id=conversation.business_id, inbox_id=conversation.inbox_id, direction="in",
+            author="customer", text=f"linha {n}.", provider_id=f"wamid.{n}", reply_to="wamid.3" if n == 399 else "",
+        )
+        for n in range(400)
+    )  # fmt: skip
+    found = await Message.objects.aget(text="linha 200.")
+    await page.goto(f"/agent/c/{conversation.pk}?at={found.pk}")
+    await page.locator(f"#m{found.pk}.found:focus").wait_for()
+    assert await page.get_by_text("linha 399.", exact=True).count() == 0
+    # down to the newest, then to what that one answers to, by way of the beginning; what is far away is let go
+    await page.locator("#newer").click()
+    newest = page.locator("#bubbles > .bubble").last
+    await newest.get_by_text("linha 399.", exact=True).wait_for()
+    await newest.locator("a[data-to]").click()
+    await page.locator(".bubble.found").get_by_text("linha 3.", exact=True).wait_for()
+    most = await page.evaluate(
+        """async () => {
+            const list = document.getElementById("bubbles");
+            let most = 0;
+            while (!list.textContent.includes("linha 399.")) {
+                most = Math.max(most, list.querySelectorAll(":scope > .bubble").length);
+                list.scrollTop = list.scrollHeight;
+                await new Promise(requestAnimationFrame);
+            }
+            return most;
+        }"""
+    )
+    assert most <= 200
+    shown = await page.locator("#bubbles > .bubble").evaluate_all(
+        "all => all.map((each) => Number(each.dataset.message))"
+    )
+    assert shown == sorted(set(shown))
+    assert shown[0] > await Message.objects.values_list("pk", flat=True).aget(text="linha 100.")
 
 
 async def test_with_the_window_closed_only_templates_and_notes_are_left(page: Any, conversation: Conversation):

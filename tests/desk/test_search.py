@@ -238,7 +238,7 @@ def test_the_list_shows_the_line_that_matched(
     say(resolved, "quero <b>difusor</b>")
     talk("Rui")
     client = at_desk(bia)
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(24):
         page = client.get("/agent/list?queue=waiting&q=difusores").content.decode()
     assert f'id="row-{resolved.pk}"' in page
     assert "quero &lt;b&gt;<mark>difusor</mark>&lt;/b&gt;" in page

@@ -6,4 +6,6 @@ export function ended() {
   const way = box.querySelector("a");
   way.href = `${way.pathname}?next=${encodeURIComponent(location.pathname + location.search)}`;
   box.showModal();
+  box.tabIndex = -1;
+  box.focus(); // and none of its buttons: it may open while somebody types, whose next space would press one
 }

@@ -5,7 +5,7 @@ import { tell } from "./desk.js";
 import { ended } from "./ended.js";
 
 const $ = (id) => document.getElementById(id);
-const MOST = 400, LEAST = 260; // lines that are kept, and what is left of more
+const MOST = 200, LEAST = 140; // lines that are kept, and what is left of more
 const AGAIN_MS = 3000;
 
 let list = null, loading = false;
@@ -81,7 +81,7 @@ export function unseen() {
 function look() {
   if (!list || loading) return;
   if (!stuck && (!whole() || gap() > 2 * list.clientHeight)) button().hidden = false;
-  const before = end("before"), after = end("after"), near = list.clientHeight;
+  const before = end("before"), after = end("after"), near = 1.5 * list.clientHeight;
   if (before && list.scrollTop < near) add(before, `?before=${before.dataset.before}`);
   else if (after && gap() < near) add(after, `?after=${after.dataset.after}`);
 }
@@ -134,7 +134,7 @@ function stand(change) {
 const plays = (line) => [...line.querySelectorAll("audio, video")].some((each) => !each.paused && !each.ended);
 function used(line) {
   const chosen = getSelection();
-  return plays(line) || line.contains(document.activeElement) || (!chosen.isCollapsed && chosen.containsNode(line, true));
+  return plays(line) || (!chosen.isCollapsed && chosen.containsNode(line, true));
 }
 
 // Lets go of what is farthest on one side, up to what is being used. The last to stay is a message: the piece begins beside it.
@@ -152,6 +152,7 @@ function letGo(side) {
   delete more.dataset.before;
   delete more.dataset.after;
   more.dataset[side] = edge.dataset.message;
+  if (gone.some((line) => line.contains(document.activeElement))) list.focus({ preventScroll: true });
   for (const line of gone) line.remove();
   if (side === "after") edge.after(more); else edge.before(more);
 }
