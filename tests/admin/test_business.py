@@ -14,7 +14,7 @@ def form(business):
         "name": business.name, "slug": business.slug, "locale": "pt-br", "timezone": "America/Sao_Paulo", "active": "on", "model": "",
         "fallback_models": "", "request_deadline_s": 30, "turn_deadline_s": 60, "history_tokens": 6000, "quiet_ms": 1500, "max_quiet_ms": 6000,
         "reopen_hours": 24, "max_age_hours": 12, "wait_notice_minutes": 30, "voice_replies": "never", "session_length": 30, "session_unit": "days",
-        "failures_before_handoff": 3, "take_minutes": 5, "handback_minutes": 0,
+        "failures_before_handoff": 3, "take_minutes": 5, "handback_minutes": 0, "case_minutes": 10,
         "holidays-TOTAL_FORMS": 0, "holidays-INITIAL_FORMS": 0,
     }  # fmt: skip
 
