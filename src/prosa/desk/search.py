@@ -77,7 +77,7 @@ def search(business: Business, asked: str) -> Found:
     with connection.cursor() as hand:
         hand.execute(queries.stems.decode(), {"words": words})
         forms = {word: _forms(word, stems) for word, *stems in hand.fetchall()}
-        meant = {
+        meant: dict[str, str | int] = {
             "asked": " & ".join("(" + " | ".join(f"'{form}':*" for form in forms[word]) + ")" for word in words),
             "business": f"'business:{business.pk}'",
             "business_id": business.pk,
