@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tests.walks.house import Gate, House, elsewhere
@@ -75,3 +76,27 @@ async def test_a_merge_while_the_model_thinks_and_back(house: House):
     await house.quiet()
     assert house.pending() == 0
     assert numbers[4:] in ([ANA, OTHER], [OTHER, ANA])
+
+
+async def test_nothing_is_lost_while_contacts_are_merged_and_parted(house: House):
+    """The door stores what comes in the middle of it where it belongs, and the merges do not stand in its way."""
+    await house.post(said("oi", "a1"))
+    await house.post(said("oi", "b1", OTHER))
+    await elsewhere(lambda: ownership.resolve(Conversation.objects.get(contact=owner(ANA)).pk, "user:1"))
+
+    async def write() -> None:
+        for number in range(12):
+            assert await house.post(said(f"linha {number}", f"b1{number}", OTHER)) == 200
+
+    async def toggle() -> None:
+        for _ in range(3):
+            made = await elsewhere(lambda: join(ANA, OTHER))
+            await elsewhere(lambda made=made: merging.undo(made, None))
+
+    await asyncio.gather(write(), toggle())
+    counts = await elsewhere(
+        lambda: [sum(each.messages.count() for each in owner(phone).conversations.all()) for phone in (ANA, OTHER)]
+    )
+    assert counts == [1, 13]
+    assert house.one("select count(*) from prosa_conversations_conversation where origin_id is not null or writer_id is not null") == 0  # fmt: skip
+    assert house.one("select count(*) from prosa_conversations_webhookevent where outcome <> 'ok'") == 0

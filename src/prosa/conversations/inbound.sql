@@ -10,7 +10,7 @@ WITH e AS MATERIALIZED (
     FROM unnest(%(e_id)s::bigint[], %(e_inbox)s::bigint[], %(e_kind)s::text[], %(e_body)s::bytea[], %(e_type)s::text[], %(e_outcome)s::text[], %(e_error)s::text[], %(e_receipts)s::boolean[])
         WITH ORDINALITY AS x(given_id, inbox_id, kind, body, content_type, outcome, error, receipts, ord)
 ), m AS MATERIALIZED (
-    SELECT x.*, c.id AS conversation_id, i1.origin_id, i1.id IS NOT NULL AND (x.key2 IS NULL OR i2.id IS NOT NULL) AS known
+    SELECT x.*, c.id AS conversation_id, coalesce(i1.origin_id, i1.contact_id) AS writer_id, i1.id IS NOT NULL AND (x.key2 IS NULL OR i2.id IS NOT NULL) AS known
     FROM unnest(%(m_event)s::int[], %(m_business)s::bigint[], %(m_inbox)s::bigint[], %(m_key1)s::text[], %(m_key2)s::text[], %(m_provider_id)s::text[], %(m_kind)s::text[], %(m_text)s::text[],
                 %(m_payload)s::text[], %(m_reply_to)s::text[], %(m_sent_at)s::float8[], %(m_wakes)s::boolean[], %(m_quiet)s::int[], %(m_max_quiet)s::int[], %(m_files)s::text[])
         WITH ORDINALITY AS x(event, business_id, inbox_id, key1, key2, provider_id, kind, text,
@@ -53,14 +53,15 @@ WITH e AS MATERIALIZED (
 ), news AS MATERIALIZED (
     SELECT fresh.conversation_id, count(*) AS messages, max(fresh.id) AS last_id, least(max(fresh.sent_at), now()) AS last_at,
            bool_or(fresh.pending) AS wakes, bool_or(m.files IS NOT NULL) AS files,
-           (array_agg(m.origin_id ORDER BY fresh.id DESC))[1] AS writer_id, now() + max(m.quiet) * interval '1 ms' AS quiet_until, now() + max(m.max_quiet) * interval '1 ms' AS burst_until
+           (array_agg(m.writer_id ORDER BY fresh.id DESC))[1] AS writer_id, now() + max(m.quiet) * interval '1 ms' AS quiet_until, now() + max(m.max_quiet) * interval '1 ms' AS burst_until
     FROM fresh JOIN m USING (inbox_id, provider_id)
     GROUP BY fresh.conversation_id
 ), touched AS (
-    -- RETURNING hands on what the lanes need: joining CTEs again would compare every row with every other.
+    -- RETURNING hands on what the lanes need: joining CTEs again would compare every row with every other. The conversation
+    -- may have changed its contact (a merge) since the identity was looked up: whose it is is judged by the row that is locked.
     UPDATE prosa_conversations_conversation c
     SET unread = c.unread + l.messages, last_inbound_id = greatest(c.last_inbound_id, l.last_id),
-        last_inbound_at = greatest(c.last_inbound_at, l.last_at), writer_id = l.writer_id
+        last_inbound_at = greatest(c.last_inbound_at, l.last_at), writer_id = nullif(l.writer_id, c.contact_id)
     FROM news l
     WHERE c.id = l.conversation_id
     RETURNING c.id, c.state, l.wakes, l.quiet_until, l.burst_until
