@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
+from django.db import transaction
 from tests.walks.house import Gate, House, elsewhere
 from tests.walks.payloads import ANA, said
 
@@ -100,3 +102,31 @@ async def test_nothing_is_lost_while_contacts_are_merged_and_parted(house: House
     assert counts == [1, 13]
     assert house.one("select count(*) from prosa_conversations_conversation where origin_id is not null or writer_id is not null") == 0  # fmt: skip
     assert house.one("select count(*) from prosa_conversations_webhookevent where outcome <> 'ok'") == 0
+
+
+async def test_a_message_that_meets_a_merge_goes_on_being_answered_at_its_own_number(house: House):
+    await house.post(said("oi", "a1"))
+    await house.post(said("oi", "b1", OTHER))
+    await elsewhere(lambda: ownership.resolve(Conversation.objects.get(contact=owner(ANA)).pk, "user:1"))
+    merged, go = threading.Event(), threading.Event()
+
+    def hold() -> Merge:
+        with transaction.atomic():
+            made = join(ANA, OTHER)
+            merged.set()
+            go.wait(60)
+        return made
+
+    merging_ = asyncio.create_task(elsewhere(hold))
+    await house.until(merged.is_set)
+    arriving = asyncio.create_task(house.post(said("no meio", "b2", OTHER)))
+    waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    await house.until(lambda: house.one(waits))
+    go.set()
+    made = await merging_
+    assert await arriving == 200
+    talk = await elsewhere(lambda: Conversation.objects.get(origin_id=made.merged_id))
+    assert (talk.contact_id, talk.writer_id) == (made.kept_id, made.merged_id)
+    await house.work()
+    await house.until(lambda: "no meio" in "".join(house.carrier.texts(OTHER)))
+    assert house.carrier.texts() == []
