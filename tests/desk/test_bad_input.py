@@ -73,6 +73,19 @@ def test_no_address_of_the_desk_stumbles_over_anything(
     assert not wrong
 
 
+@pytest.mark.parametrize("door", ["/agent/login", "/admin/login/"])
+@pytest.mark.parametrize("name", ["x" * 100_000, "a\x00b"])
+def test_no_name_breaks_the_door(db: None, door: str, name: str):
+    assert Client().post(door, {"username": name, "password": "y"}).status_code == 200
+
+
+@pytest.mark.parametrize("before", ["http://[bad", "\x00", "http://testserver.evil.example/x", "javascript:alert(1)"])
+def test_the_way_back_is_one_of_the_desks_own(bia: Membership, at_desk: Desk, before: str):
+    answer = at_desk(bia).post("/agent/canned/1/delete", {"ask": "<b>?"}, headers={"Referer": before})
+    assert 'href="/agent/dashboard"' in answer.content.decode()
+    assert "&lt;b&gt;?" in answer.content.decode()
+
+
 @pytest.mark.parametrize("field", ["text", "key"])
 @pytest.mark.parametrize("place", ["reply", "note", "draft"])
 def test_what_no_database_keeps_is_refused_in_words(bia: Membership, at_desk: Desk, talk: Talk, field: str, place: str):

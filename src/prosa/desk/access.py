@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -18,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from prosa.business.models import Business
@@ -142,11 +142,12 @@ def _held_up(request: HttpRequest, place: Seat) -> HttpResponse | None:
         then = next((each for each in seats(request.user) if str(each.business_id) == meant), None)
         return trouble(request, 409, then=then, now=place)
     if given.get(ASK) and not given.get(SURE):
-        before = urlsplit(request.headers.get("Referer", ""))
+        before = request.headers.get("Referer", "")
+        here = url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure())
         context = {
             "question": given[ASK],
             "kept": [(name, text) for name, texts in given.lists() if name != "csrfmiddlewaretoken" for text in texts],
-            "back": before.path if before.netloc == request.get_host() else reverse("desk:dashboard"),
+            "back": before if here else reverse("desk:dashboard"),
         }
         return render(request, "desk/sure.html", context)
     return None

@@ -16,6 +16,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+MOST_NAME = 255
+
 
 class StaffAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold is untyped
     """Who may sign in."""
@@ -27,6 +29,12 @@ class StaffAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfol
 
 class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     """Permissions given together."""
+
+
+def said_name(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
+    """Whom somebody says they are, as django-axes counts wrong passwords: cut to what its table keeps, and without NUL."""
+    given = (credentials or {}).get("username") or request.POST.get("username")
+    return str(given).replace("\x00", "")[:MOST_NAME] if given else None
 
 
 def locked_out(request: HttpRequest, _response: HttpResponse | None = None, _credentials: Any = None) -> HttpResponse:
