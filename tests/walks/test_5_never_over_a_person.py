@@ -303,7 +303,7 @@ class Ownership(RuleBasedStateMachine):
         if seen == "an older epoch" and not theirs:
             with pytest.raises(Overtaken):
                 ownership.act(self.conversation.pk, wish)
-        elif seen == "all but the last message":
+        elif seen == "all but the last message" and newest:
             with pytest.raises(Unread):
                 ownership.act(self.conversation.pk, wish)
         elif follows is None:

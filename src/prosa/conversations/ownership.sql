@@ -18,7 +18,9 @@ SELECT FROM prosa_conversations_conversation WHERE id = %(conversation_id)s FOR 
 WITH held AS MATERIALIZED (
     SELECT c.id, c.state, c.epoch, c.assignee_id, c.team_id, c.last_inbound_id, t.to_state,
            c.epoch <> %(known_epoch)s::int AND NOT coalesce(c.state = 'agent_active' AND c.assignee_id = %(mover)s::bigint, false) AS overtaken,
-           c.last_inbound_id > %(known_inbound)s::bigint AS unread
+           c.last_inbound_id > %(known_inbound)s::bigint AND EXISTS (  -- what was erased meanwhile is nobody's to read
+               SELECT FROM prosa_conversations_message m
+               WHERE m.conversation_id = c.id AND m.id > %(known_inbound)s::bigint AND m.direction = 'in') AS unread
     FROM prosa_conversations_conversation c
     LEFT JOIN unnest(%(froms)s::text[], %(tos)s::text[]) AS t(from_state, to_state) ON t.from_state = c.state
     WHERE c.id = %(conversation_id)s FOR NO KEY UPDATE OF c
