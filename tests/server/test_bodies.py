@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -86,6 +87,14 @@ async def test_a_stranger_is_refused_before_anything_is_kept(path: str, most: in
     assert status == 413
     assert read <= most
     assert taken <= (0 if announced else most + len(PIECE))
+
+
+@pytest.mark.parametrize(("development", "status"), [(True, 200), (False, 413)])
+async def test_the_simulators_phone_sends_files_where_there_is_one(
+    development: bool, status: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(conf, "settings", lambda: SimpleNamespace(development=development))
+    assert (await post("/simulator/send", 9 * conf.MEGABYTE, announced=True))[0] == status
 
 
 @pytest.mark.parametrize("cookie", ["x", "a.b", "';--", "\x00", "0" * 5000, "ç"])
