@@ -281,7 +281,7 @@ async def test_a_customer_who_writes_is_told_to_their_business_alone(
 
 
 async def test_who_looks_at_the_same_is_told_and_when_they_leave(
-    listen: Listen, bia: Membership, rui: Membership, talk: Talk, monkeypatch: pytest.MonkeyPatch
+    listen: Listen, bia: Membership, rui: Membership, talk: Talk, elsewhere_member: Membership
 ):
     conversation, another = [await elsewhere(talk, name) for name in ("Ana", "Edu")]
     clients = {}
@@ -310,6 +310,14 @@ async def test_who_looks_at_the_same_is_told_and_when_they_leave(
     await elsewhere(presence.still, ["tab-of-bia"])
     assert (await hers.hears("looking"))["names"] == []
     assert await elsewhere(Look.objects.count) == 1
+    # Nothing of another business, and no nonsense.
+    theirs = await elsewhere(lambda: talk("Segredo", of=elsewhere_member.business))
+    assert await looks(bia, "tab-of-bia", theirs) == []
+    assert await elsewhere(Look.objects.count) == 0
+    people = await elsewhere(clients[bia.pk].get, "/agent/colleagues")
+    assert people.json() == {str(bia.pk): "● Bia · here · 0 of 6", str(rui.pk): "○ Rui · away · 0"}
+    for nonsense in ({}, {"tab": "x", "conversation": "1"}, {"tab": "tab-of-bia", "conversation": "all"}):
+        assert (await elsewhere(clients[bia.pk].post, "/agent/look", nonsense)).status_code == 400
 
 
 @pytest.mark.parametrize("reason", ["left", "signed out", "deactivated"])
