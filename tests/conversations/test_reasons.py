@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 
 import prosa
 from prosa.business.models import Business
-from prosa.conversations import reasons
+from prosa.conversations import reasons, reports
 from prosa.conversations.models import Conversation, Event, Message
 from prosa.conversations.templatetags.prosa_admin import trouble
 from prosa.conversations.thread import in_words
@@ -28,7 +28,7 @@ def test_every_reason_in_the_code_has_words():
         if "rest" not in path.parts and path.name != "speech.py"
         for match in HANDED_OFF.finditer(path.read_text(encoding="utf-8"))
     }
-    assert {"keyword", "accepted", "unsure", "unworded", "turn_failed", "too_old"} <= found
+    assert {"accepted", "unsure", "unworded", "turn_failed", "too_old"} <= found
     assert found <= set(reasons.REASONS)
 
 
@@ -44,6 +44,13 @@ def test_a_mail_and_the_timeline_tell_it_in_the_same_words(code: str):
     assert said != code
     assert said in told.what
     assert said in line
+
+
+def test_a_report_tells_it_in_words_too():
+    report = reports.REPORTS["handoffs"]
+    with translation.override("en"):
+        shown = [reports._shown(report, row) for row in (("too_old", 3), ("procon", 1))]
+    assert shown == [("too old to be answered as new", 3), ("procon", 1)]
 
 
 def test_words_of_somebody_stay_as_they_are():

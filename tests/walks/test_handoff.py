@@ -24,6 +24,7 @@ from prosa.conversations.models import Conversation, Event, State
 from prosa.conversations.ownership import Wish
 from prosa.conversations.states import Move
 from prosa.conversations.words import away, in_line, words
+from prosa.desk import clocks
 
 PT = words("pt-br")
 
@@ -356,6 +357,17 @@ async def test_the_truth_is_told_in_the_customer_s_language(house: House):
     await hello(house, "???", "4", phone="5511900000001")
     assert house.carrier.texts("5511900000001")[-1] == f"{EN['still_waiting']} {in_line('en', 0, None)}"
     assert house.rows("select language from prosa_conversations_conversation order by id") == [("en",), ("es",), ("",)]
+
+
+async def test_that_the_assistant_is_back_is_told_in_it_too(house: House):
+    await put(handback_minutes=5, tell_handback=True)
+    await house.work()
+    await hello(house, "I want to talk to a human")
+    house.do("update prosa_conversations_conversation set state_at = now() - interval '1 hour'")
+    house.do("update prosa_conversations_message set created_at = now() - interval '1 hour'")
+    house.do("update prosa_conversations_event set created_at = now() - interval '1 hour'")
+    assert await elsewhere(clocks.hand_back) == 1
+    await house.until(lambda: house.carrier.texts()[-1] == EN["assistant_back"])
 
 
 async def test_a_language_stays_until_another_is_sure(house: House):

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from prosa import sql
 from prosa.business.zones import zone_named
 from prosa.contracts import Json
+from prosa.conversations import reasons
 from prosa.knowledge import analysis
 from prosa.redaction import redact
 
@@ -200,9 +201,11 @@ def read(report: Report, business_id: int, zone: str, days: int = USUAL_DAYS) ->
 
 
 def _shown(report: Report, row: Sequence[Any]) -> tuple[Any, ...]:
-    """What strangers wrote, without what identifies them."""
+    """What strangers wrote, without what identifies them; why something happened, in words."""
     return tuple(
-        redact(value) if column.kind == "text" and isinstance(value, str) else value
+        redact(reasons.told(value) if column.name == "reason" else value)
+        if column.kind == "text" and isinstance(value, str)
+        else value
         for column, value in zip(report.columns, row, strict=True)
     )
 
