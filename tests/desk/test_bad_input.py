@@ -52,19 +52,18 @@ def addresses(conversation: Conversation) -> list[tuple[str, str]]:
     return sorted(set(made))
 
 
-@pytest.mark.parametrize("turn", range(2))
 def test_no_address_of_the_desk_stumbles_over_anything(
-    member: Callable[..., Membership], at_desk: Desk, talk: Talk, turn: int, settings: Any
+    member: Callable[..., Membership], at_desk: Desk, talk: Talk, settings: Any
 ):
-    """Every field of every address gets something wild, each another thing each time."""
+    """Every field of every address gets something wild, another thing at each."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     conversation = talk()
     client = at_desk(member("Ada", Role.OWNER))
     client.raise_request_exception = False
     wrong = []
     for at, (name, path) in enumerate(addresses(conversation)):
-        given = {field: WILD[(at + 5 * turn + number * (turn + 1)) % len(WILD)] for number, field in enumerate(FIELDS)}
-        for method in ("get", "post"):
+        given = {field: WILD[(at + number) % len(WILD)] for number, field in enumerate(FIELDS)}
+        for method in ("post",) if HUGE in path else ("get", "post"):
             with transaction.atomic():
                 answer = getattr(client, method)(path, given)
                 transaction.set_rollback(True)
