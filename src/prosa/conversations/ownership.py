@@ -194,7 +194,9 @@ def act(conversation_id: int, wish: Wish) -> Moved:
             if row is not None and row[6]:
                 raise Unread(_("The customer wrote a moment ago.\nRead it before you go on."))
             raise NotAllowed(
-                _(REFUSED.get(wish.event, ANY)) + "\n" + _("Reload the page; somebody may have changed it a moment ago.")
+                _(REFUSED.get(wish.event, ANY))
+                + "\n"
+                + _("Reload the page; somebody may have changed it a moment ago.")
             )
         for listener in _listeners():
             if str(wish.event) in listener.kinds:
