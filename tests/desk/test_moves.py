@@ -48,6 +48,10 @@ def test_a_conversation_is_put_aside_until_a_moment_of_the_business_and_brought_
     assert conversation.snoozed_until is not None
     # the clock of the database stands still in a transaction
     assert abs(conversation.snoozed_until - wanted) < timedelta(minutes=1)
+    assert (
+        f'datetime="{conversation.snoozed_until.isoformat()}" data-ago'
+        in client.get("/agent/list?queue=snoozed").content.decode()
+    )
     page = pane(client, conversation)
     standing = page.partition('id="standing"')[2].partition("</div>")[0]
     assert "Snoozed until" in standing
