@@ -37,4 +37,6 @@ def test_a_query_prepares(body: bytes):
 
 
 def test_there_are_queries():
-    assert {"inbound", "dispatch", "begin", "finish", "outbox", "ownership", "fetching"} <= {file.stem for file in FILES}
+    assert {"inbound", "dispatch", "begin", "finish", "outbox", "ownership", "fetching"} <= {
+        file.stem for file in FILES
+    }

@@ -233,9 +233,7 @@ def _listed(request: HttpRequest, seat: Seat, queue: str) -> dict[str, Any]:
 
 def choices(seat: Seat, chosen: queues.Filters) -> list[tuple[str, str, list[tuple[int, str, bool]]]]:
     """What the list can be narrowed by: (name, label, (id, name, is it chosen)…), only where there is a choice."""
-    people = [
-        (each.pk, name_of(each)) for each in seat.business.members.filter(left_at=None).select_related("user")
-    ]
+    people = [(each.pk, name_of(each)) for each in seat.business.members.filter(left_at=None).select_related("user")]
     given: list[tuple[str, str, Any, int | None]] = [
         ("inbox", _("Inbox"), seat.business.inboxes.values_list("pk", "name"), chosen.inbox_id),
         ("label", _("Label"), seat.business.labels.values_list("pk", "name"), chosen.label_id),

@@ -216,7 +216,8 @@ class Trace(BaseModel):
     draft: str = Field("", description="What was not said, when nothing was sent.")
     error: str = ""
     offline: str = Field(
-        "", description="How it was answered without a model: approved, passage, greeting, handoff, asked, still_asking, relayed or unknown."
+        "",
+        description="How it was answered without a model: approved, passage, greeting, handoff, asked, still_asking, relayed or unknown.",
     )
     strict: str = Field("", description="The topic of the question on which only approved answers may be said.")
     specialist: Specialist | None = None
