@@ -183,6 +183,12 @@ def test_what_was_not_proved_proves_nothing(shop: Shop, talk: Talk):
     assert "email:ana@exemplo.com" not in linking.proved(contact)
     IdentityProof.objects.filter(pk=proof.pk).update(status="proved")
     assert linking.proved(contact)["email:ana@exemplo.com"] == "proved_email"
+    # Proved later, it is linked later.
+    Conversation.objects.update(created_at=timezone.now() - timezone.timedelta(hours=1))
+    Business.objects.update(link_customers=True)
+    shop.known = [Candidate("7", "Ana", email="ANA@exemplo.com")]
+    linking.link_new()
+    assert Link.objects.get().how == "proved_email"
     conversation.inbox.kind = "rest"
     conversation.inbox.save()
     assert set(linking.proved(contact)) == {"email:ana@exemplo.com"}

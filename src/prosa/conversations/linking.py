@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db import connection as django_connection
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -49,7 +50,7 @@ KEPT_S = 60
 MOST = 20
 """Candidates of one register that are looked at."""
 NEW = timedelta(minutes=15)
-"""How long after a conversation began its contact is linked by itself."""
+"""How long after a conversation began, or something was proved in it, its contact is linked by itself."""
 MOST_AT_ONCE = 50
 LONGEST = 200
 
@@ -308,12 +309,14 @@ def consider(contact: Contact) -> list[Link]:
 
 @periodic("* * * * *")
 def link_new() -> None:
-    """Contacts who began a conversation lately, where their business lets proved ones be linked by themselves."""
+    """Contacts who began a conversation or proved who they are lately, where their business lets proved ones be linked by themselves."""
     if not registers():
         return
     linked = Link.objects.filter(status=LIVE).values("contact")
     for business in Business.objects.filter(active=True, link_customers=True):
-        begun = Conversation.objects.filter(business=business, created_at__gt=timezone.now() - NEW)
+        since = timezone.now() - NEW
+        lately = Q(created_at__gt=since) | Q(proofs__status="proved", proofs__created_at__gt=since)
+        begun = Conversation.objects.filter(lately, business=business)
         people = Contact.objects.filter(pk__in=begun.values("contact"), business=business).exclude(pk__in=linked)
         for contact in people.order_by("-pk")[:MOST_AT_ONCE]:
             consider(contact)
