@@ -372,6 +372,7 @@ class Ownership(RuleBasedStateMachine):
         schedule.send(row.pk)
         row.refresh_from_db()
         assert row.status == ("failed" if self.state == State.RESOLVED else "sent")
+        self.lines += self.state == State.RESOLVED  # the timeline says that it could not leave
         self.look()
 
     @rule(over=st.booleans())
