@@ -129,10 +129,8 @@ async def test_the_team_is_asked_and_its_answer_told(shop: House, bia: Membershi
     assert len(llm.requests) == 1, "our own sentence, where the model has none, costs no second request"
     assert shop.state() == State.BOT
     assert shop.events("case_asked")[0]["question"] == QUESTION
-    assert (
-        shop.one("select count(*) from procrastinate_jobs where task_name like '%%notices.hear' and status = 'todo'")
-        == 1
-    )
+    heard = "task_name like '%%notices.hear' and status = 'todo' and (args->>'conversation_id')::bigint in (select id from prosa_conversations_conversation)"
+    assert shop.one(f"select count(*) from procrastinate_jobs where {heard}") == 1
 
     # Meanwhile the customer is served, and nothing is asked twice.
     llm.call(("ask_a_person", {"question": "De novo?"}))

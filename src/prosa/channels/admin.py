@@ -269,7 +269,7 @@ class ApiKeyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
         """They open nothing from now on."""
         for key in (good := keys.filter(revoked_at=None)):
-            self.log_change(request, key, [{"changed": {"fields": [_("revoked")]}}])
+            self.log_change(request, key, [{"changed": {"fields": ["revoked"]}}])
         count = good.update(revoked_at=timezone.now())
         self.message_user(request, ngettext("%d key revoked.", "%d keys revoked.", count) % count)
 
