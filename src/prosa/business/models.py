@@ -51,7 +51,7 @@ class Business(models.Model):
         max_length=200,
         blank=True,
         help_text=_(
-            "provider:model, for example openai-chat:gpt-4.1-mini, google:gemini-2.5-flash, anthropic:claude-sonnet-4-5 or offline. Empty uses PROSA_MODEL."
+            "provider:model, for example openai-chat:gpt-4.1-mini, google:gemini-3.5-flash-lite, anthropic:claude-sonnet-4-5 or offline. Empty uses PROSA_MODEL."
         ),
     )
     fallback_models = models.CharField(
