@@ -123,3 +123,13 @@ def test_nothing_raises(url, body, header, settings):
         signatures.meta_handshake("verify", {"hub.mode": "subscribe", "hub.verify_token": header}) is None
         or header == "verify"
     )
+
+
+def test_an_identity_is_signed_by_its_own_secret_only():
+    signed = (
+        "9decd1fdf1760ed0d855df2974bd8072420116997a07cc201887edd56e4bc99c"  # openssl dgst -sha256 -hmac segredo-da-loja
+    )
+    assert signatures.identity("segredo-da-loja", "42", signed)
+    assert not signatures.identity("segredo-da-loja", "43", signed)
+    assert not signatures.identity("outro", "42", signed)
+    assert not signatures.identity("", "42", signed)

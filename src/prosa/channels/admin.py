@@ -113,7 +113,7 @@ class InboxAdmin(ModelAdmin):  # type: ignore[misc]  # unfold is untyped
             names.append(field_name(credential))
             if credential.secret and not credential.required and obj and (obj.credentials or {}).get(credential.name):
                 names.append(forget_name(credential))
-        token = ("verify_token",) if names else ()
+        token = ("verify_token",) if names and provider and provider.webhooks else ()
         common: tuple[Any, dict[str, Any]] = (
             None,
             {"fields": ("business", ("name", "slug"), "team", ("active", "is_default"), *token)},

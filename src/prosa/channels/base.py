@@ -57,6 +57,8 @@ class Provider(ABC):
     """How long after the customer's last message free-form text may be sent; None = always."""
     quiet: ClassVar[bool] = True
     """False when each message is answered at once, without a quiet period (REST)."""
+    webhooks: ClassVar[bool] = True
+    """False when nothing comes through the door (REST)."""
     pace: ClassVar[tuple[float, int] | None] = None
     """Per recipient: seconds per message and burst size, as the provider enforces it."""
     number_rate: ClassVar[float] = 0.0

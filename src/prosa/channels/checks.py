@@ -64,7 +64,7 @@ def _problems(inbox: Inbox, provider: Provider | None) -> Iterator[Finding]:
             f"{provider.label} fetches voice notes from a public address, and none is set: replies go out as text.",
             "Set PROSA_PUBLIC_URL.",
         )
-    if provider.credentials and not public.startswith("https://"):
+    if provider.webhooks and not public.startswith("https://"):
         level = "info" if settings().development else "warning"
         known = f"PROSA_PUBLIC_URL is {public}" if public else "PROSA_PUBLIC_URL is not set"
         yield Finding(

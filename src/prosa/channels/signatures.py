@@ -29,6 +29,15 @@ def meta(secrets: Iterable[str], body: bytes, header: str) -> bool:
     return valid
 
 
+def identity(secret: str, user: str, given: str) -> bool:
+    """Did the business's own site sign that its visitor is ``user``? HMAC-SHA256 of the id with the inbox's identity secret, in hex.
+
+    Without a secret nothing is signed.
+    """
+    expected = hmac.digest(secret.encode(), user.encode(), "sha256").hex()
+    return bool(secret) and hmac.compare_digest(expected.encode(), given.lower().encode("utf-8", "replace"))
+
+
 def meta_handshake(verify_token: str, query: Mapping[str, str]) -> str | None:
     """The challenge to answer to Meta's ``GET``, or None when mode or token are wrong."""
     given = query.get("hub.verify_token", "").encode("utf-8", "replace")

@@ -18,6 +18,7 @@ class How(models.TextChoices):
 
     PROVED_PHONE = "proved_phone", _("by the number the channel proves")
     PROVED_EMAIL = "proved_email", _("by the e-mail address the customer proved")
+    SIGNED = "signed", _("by the site they are signed in to")
     BY_HAND = "by_hand", _("by hand")
 
 

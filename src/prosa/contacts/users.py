@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import cast
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from prosa import conf
@@ -24,15 +25,25 @@ MOST = 20
 
 
 def find(_business_id: int, identities: Sequence[Identity]) -> Iterable[Candidate]:
-    """Users that may sign in and have the e-mail address of one of these identities."""
+    """Users that may sign in and have the e-mail address, or are the signed id, of one of these identities."""
     users = get_user_model()
     name = users.get_email_field_name()
     if not has_field(name):
         return []
     found: dict[str, Candidate] = {}
     for each in identities:
-        if each.kind == "email" and each.value:
-            rows = users._default_manager.filter(active(), **{f"{name}__iexact": each.value})[:MOST]  # noqa: SLF001  the documented way to a custom user model's manager
+        wanted = (
+            {f"{name}__iexact": each.value}
+            if each.kind == "email"
+            else {"pk": each.value}
+            if each.kind == "signed"
+            else None
+        )
+        if wanted and each.value:
+            try:
+                rows = list(users._default_manager.filter(active(), **wanted)[:MOST])  # noqa: SLF001  the documented way to a custom user model's manager
+            except (ValueError, ValidationError):  # no key of a user looks like this
+                continue
             found |= {str(row.pk): Candidate(str(row.pk), called(row), email=getattr(row, name)) for row in rows}
     return found.values()
 

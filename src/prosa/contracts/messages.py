@@ -18,7 +18,7 @@ class Identity:
     """One way a person is known.
 
     ``kind``: ``phone``, ``bsuid`` (WhatsApp's business-scoped user id), ``parent_bsuid``, ``username``,
-    ``user`` (an id the caller of the REST API gave), later ``psid``, ``email``…
+    ``user`` (an id the caller of the REST API gave), ``signed`` (the same, signed by the business's site), later ``psid``, ``email``…
     ``value``: canonical, what we match by (for phones: ``prosa.phones.canonical``, digits only).
     ``address``: exactly what the provider sent, what we send to; equals ``value`` when empty.
     """

@@ -60,10 +60,12 @@ class Asked:
     conversation_id: int
 
 
-async def ask(door: Entrance, inbox: InboxConfig, user_id: str, text: str, key: str, body: bytes) -> Asked:
+async def ask(
+    door: Entrance, inbox: InboxConfig, user_id: str, text: str, key: str, body: bytes, *, signed: bool = False
+) -> Asked:
     """Store a customer's message and let it be answered.
 
-    ``key`` makes it the same message when it is sent again; empty = always a new one. ``body`` is kept as it came.
+    ``signed``: the business's site has signed that this is its user. ``key`` makes it the same message when it is sent again; empty = always a new one. ``body`` is kept as it came.
 
     :raises NotAllowed: the key was used before for something else.
     :raises Unavailable: it could not be stored; nothing of it was.
@@ -76,7 +78,7 @@ async def ask(door: Entrance, inbox: InboxConfig, user_id: str, text: str, key: 
     message = InboundMessage(
         provider_id=provider_id,
         routing_key="",
-        senders=(Identity("user", user_id),),
+        senders=(Identity("user", user_id), *((Identity("signed", user_id),) if signed else ())),
         kind="text",
         text=text,
         sent_at=datetime.now(UTC),

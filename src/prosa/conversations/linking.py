@@ -1,7 +1,7 @@
 """Contact ↔ customer: who a contact is in the registers that plug-ins and the host project offer (``hookspecs.customer_registers``).
 
 What a register has on record is compared with what the contact *proved*: the telephone number a channel vouches for, the e-mail
-address a code was sent to. One customer that matches is suggested, or linked at once where the business wants it; of several
+address a code was sent to, the id the business's own site signed. One customer that matches is suggested, or linked at once where the business wants it; of several
 none is ever guessed. People may link by hand, undo, and say "not this one", which is never suggested again.
 
 Registers wait on networks: they are asked in threads, given up after :data:`PATIENCE_S`, and what they said is kept for a minute.
@@ -165,6 +165,8 @@ def proved(contact: Contact) -> dict[str, str]:
     for each in known:
         if each.kind == "phone" and each.origin_id in sides:
             found[each.key] = How.PROVED_PHONE
+        elif each.kind == "signed":
+            found[each.key] = How.SIGNED
     done = IdentityProof.objects.filter(
         conversation__in=talks, contact_id=contact.pk, way="email_code", status="proved"
     )
@@ -180,6 +182,8 @@ def _judged(register: CustomerRegister, candidate: Candidate, known: dict[str, s
     for key, how in known.items():
         _kind, _colon, value = key.partition(":")
         if how == How.PROVED_PHONE and phones.same(value, candidate.phone):
+            return Suggestion(register, candidate, how, key)
+        if how == How.SIGNED and value == candidate.key:
             return Suggestion(register, candidate, how, key)
         if how == How.PROVED_EMAIL and candidate.email and value.casefold() == candidate.email.strip().casefold():
             return Suggestion(register, candidate, how, key)

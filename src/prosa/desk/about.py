@@ -53,6 +53,8 @@ def _known(kind: str, value: str, address: str) -> Known:
         return Known(
             "i-chat", _("WhatsApp account"), address if address and address != value else _("WhatsApp account")
         )
+    if kind == "signed":
+        return Known("i-person", _("signed in on your site as"), value)
     if kind == "user":
         return Known("i-person", _("user"), address or value)
     return Known("i-chat", kind, address or value)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prosa.channels.base import Provider
+from prosa.channels.base import Credential, Provider
 from prosa.channels.base import gettext_noop as _
 from prosa.contracts import InboxConfig, OutboundMessage, Parsed, Reply, Sent, WebhookRequest
 from prosa.errors import BadInput
 from prosa.http import Client
 
 TEXT_LIMIT = 20_000
+SIGNED_WITH = "identity_secret"
+"""Credential with which ``signature`` of a message is judged: see ``signatures.identity``."""
 
 
 class Rest(Provider):
@@ -19,6 +21,17 @@ class Rest(Provider):
     kind = "rest"
     label = _("REST API")
     quiet = False
+    webhooks = False
+    credentials = (
+        Credential(
+            SIGNED_WITH,
+            _("identity secret"),
+            required=False,
+            help=_(
+                "Your site signs with it whom it has signed in, so that the contact can be linked to that customer."
+            ),
+        ),
+    )
 
     def verify(self, inbox: InboxConfig, request: WebhookRequest) -> bool:
         """Never: the door takes nothing for this channel."""

@@ -14,6 +14,8 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
 from prosa import conf
+from prosa.channels import signatures
+from prosa.channels.providers.rest import SIGNED_WITH
 from prosa.contracts import Identity, Typing
 from prosa.conversations import asking, presence
 from prosa.conversations.asking import Answer, Asked
@@ -157,8 +159,11 @@ async def _ask(request: HttpRequest, door: Entrance, who: Caller, message_url: s
     key = request.headers.get("Idempotency-Key", "").strip()
     if len(key) > MAX_KEY:
         raise Problem(422, f"An Idempotency-Key has at most {MAX_KEY} characters.", "Take a UUID.")
+    user, signed = str(question.user_id), question.signature is not None
+    if signed and not signatures.identity(who.inbox.credentials.get(SIGNED_WITH, ""), user, question.signature or ""):
+        raise Problem(403, "The signature does not fit this user_id.", "Sign it with this inbox's identity secret.")
     try:
-        asked = await asking.ask(door, who.inbox, str(question.user_id), question.text or question.msg or "", key, body)
+        asked = await asking.ask(door, who.inbox, user, question.text or question.msg or "", key, body, signed=signed)
     except NotAllowed as error:
         raise Problem(409, str(error).replace("\n", " ")) from None
     answer = await asking.wait(door, who.inbox, asked, _patience(request, conf.settings().api_deadline))

@@ -63,6 +63,10 @@ class Question(BaseModel):
     user_id: UserId
     text: Text | None = None
     msg: Text | None = Field(None, description="The same as text, which wins when both are there.")
+    signature: Annotated[StrictStr, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = Field(
+        None,
+        description="HMAC-SHA256 of user_id with the inbox's identity secret, in hex: your site has signed them in.",
+    )
     inbox: InboxName = None
     attachments: Annotated[list[Any], Field(max_length=0)] | None = Field(
         None, description="Files cannot be taken yet: leave it out or empty."
