@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import logging
 import signal
@@ -130,7 +131,7 @@ def _warm_up() -> None:
             llm.find(name)
 
 
-async def _main(concurrency: int) -> None:
+async def _main(concurrency: int) -> int:
     worker = Worker(shared.dsn(), concurrency)
     running = asyncio.create_task(worker.run())
     stop = asyncio.Event()
@@ -138,6 +139,12 @@ async def _main(concurrency: int) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not stop.is_set():
+        stopping.cancel()
+        if not running.cancelled():
+            running.result()
+        log.error("The worker ended although nobody told it to.")
+        return 1
     if not running.done():
         log.info("Draining: nothing new is taken, at most %d s for what runs.", int(DRAIN_S))
         await worker.drain()
@@ -148,15 +155,17 @@ async def _main(concurrency: int) -> None:
     await asyncio.wait({running})
     if not running.cancelled():
         running.result()
+    return 0
 
 
 def run(concurrency: int) -> int:
     """Be a worker until SIGTERM or SIGINT; blocking. Returns the exit code."""
     import uvloop
 
+    faulthandler.enable()  # whatever ends the process says where
     # What is alive now stays alive: keep the collector from walking it again and again.
     gc.collect()
     gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_main(concurrency))
+        return uvloop.run(_main(concurrency))
     return 0

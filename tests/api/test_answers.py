@@ -153,7 +153,7 @@ async def test_while_people_are_awaited_nobody_waits(world: World):
 
     world.think = think
     handed = (await world.ask("I am angry")).json()
-    assert handed["response"] == f"A person will come.\n\n{in_line('pt-br', 0, None)}"
+    assert handed["response"] == f"A person will come.\n\n{in_line('en', 0, None)}"
     response = await world.ask("Hello?")
     assert (response.status_code, response.json()["status"]) == (200, "waiting")
     assert response.json()["poll"]

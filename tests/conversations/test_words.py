@@ -16,4 +16,5 @@ def test_the_agents_english_is_the_conversations():
 def test_every_sentence_is_said_in_the_customers_language(locale: str):
     english, theirs = words("en"), words(locale)
     assert theirs.keys() == english.keys()
-    assert [key for key in english if theirs[key] == english[key]] == []
+    same = {"offers"}  # in every language at once: it is read, not said
+    assert [key for key in english if theirs[key] == english[key] and key not in same] == []

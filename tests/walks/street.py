@@ -216,7 +216,8 @@ class Street:
                     return
             if asyncio.get_running_loop().time() > deadline:
                 logs = {path.name: path.read_text()[-3000:] for path in self.folder.glob("*.txt")}
-                raise AssertionError(f"It never came true.\n{json.dumps(logs, indent=1)}")
+                codes = {name: process.poll() for name, process in self.processes.items()}
+                raise AssertionError(f"It never came true. Exit codes: {codes}\n{json.dumps(logs, indent=1)}")
             await asyncio.sleep(0.1)
 
     def settled(self) -> bool:

@@ -94,13 +94,15 @@ class Listener:
         self._dsn, self._name = dsn, name
         self._channels = tuple(channels)
         self._on_notify, self._on_connect, self._on_lost = on_notify, on_connect, on_lost
-        self._connection: Connection | None = None
+        self._reading: asyncio.Task[None] | None = None
         self.connected = asyncio.Event()
 
     async def reconnect(self) -> None:
         """Give up the connection, and with it everything held by it, and make another."""
-        if self._connection is not None:
-            await self._connection.close()
+        # Closing it here would take the socket from under whoever waits for it to be readable.
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -114,26 +116,33 @@ class Listener:
                 failures += 1
                 continue
             failures = 0
-            self._connection = connection
+            self._reading = asyncio.create_task(self._read(connection))
             try:
-                for channel in self._channels:
-                    await connection.execute(f'LISTEN "{channel}"')
-                if self._on_connect is not None:
-                    await self._on_connect(connection)
-                self.connected.set()
-                async for notify in connection.notifies():
-                    self._on_notify(notify.channel, notify.payload)
+                await asyncio.wait({self._reading})
+                if not self._reading.cancelled():
+                    self._reading.result()
             except psycopg.OperationalError as error:
                 log.warning("The listening connection was lost: %s", _first_line(error))
             except Exception:
                 log.exception("Listening failed; trying again.")
                 await asyncio.sleep(RECONNECT_S[-1])
             finally:
+                self._reading.cancel()
+                await asyncio.wait({self._reading})
                 self.connected.clear()
                 if self._on_lost is not None:
                     self._on_lost()
                 with contextlib.suppress(Exception):
                     await connection.close()
+
+    async def _read(self, connection: Connection) -> None:
+        for channel in self._channels:
+            await connection.execute(f'LISTEN "{channel}"')
+        if self._on_connect is not None:
+            await self._on_connect(connection)
+        self.connected.set()
+        async for notify in connection.notifies():
+            self._on_notify(notify.channel, notify.payload)
 
 
 def _first_line(error: BaseException) -> str:
