@@ -19,7 +19,7 @@ run: .venv/.runtime ## Start everything: PostgreSQL, web, worker, a demo busines
 	@exec $(BIN)/prosa up $(ARGS)
 
 test: .venv/.dev ## Run the tests (ARGS="tests/cli -k up" for some of them)
-	@$(BIN)/python -m pytest -n $${PROSA_TEST_PROCESSES:-2} --dist loadfile --durations=15 --durations-min=5 $(ARGS)
+	@$(BIN)/python -m pytest -n $${PROSA_TEST_PROCESSES:-2} --dist loadfile --no-loadscope-reorder --durations=15 --durations-min=5 $(ARGS)
 
 check: .venv/.dev ## Lint, formatting, types, layers, migrations
 	$(BIN)/ruff check .

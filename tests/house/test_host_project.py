@@ -31,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 
 from installation import environment, free_port
 
+pytestmark = pytest.mark.walk
+
 PROJECT = Path(__file__).parents[2] / "examples" / "host_project"
 SECRET = "the-secret-of-the-app-that-signs"
 NUMBER = "106500000000001"

@@ -22,8 +22,11 @@ def test_that_runs(): pass
 """
 
 
-@pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
-@pytest.mark.parametrize("spread", [[], ["-n", "1"]], ids=["alone", "spread"])
+@pytest.mark.parametrize(
+    ("ci", "code", "spread"),
+    [("true", 1, []), ("true", 1, ["-n", "1"]), ("", 0, [])],
+    ids=["alone", "spread", "at home"],
+)
 def test_what_is_left_out_counts(tmp_path: Path, ci: str, code: int, spread: list[str]):
     (tmp_path / "test_cases.py").write_text(CASES)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")

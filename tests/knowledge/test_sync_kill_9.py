@@ -18,7 +18,7 @@ from prosa.business.models import Business
 from prosa.knowledge import runs
 from prosa.knowledge.models import Chunk, Document, Item, Source
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.walk, pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 PAGES = 240
 WAIT_S = 200.0
