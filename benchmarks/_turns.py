@@ -69,6 +69,7 @@ class Customers:
         self._numbers = iter(range(1, 10**9))
         self.asked: dict[int, float] = {}
         """Conversation → the moment the question was committed."""
+        self._news: set[int] = set()
         self.took: list[float] = []
         """Seconds from commit to the answer's commit, one for each answer."""
 
@@ -108,6 +109,7 @@ class Customers:
         )
         # Before the commit returns: the answer must find it here. Set again after.
         self.asked[conversation] = time.perf_counter()
+        self._news.add(conversation)
         await self._receiver.accept(
             Arrival("rest", b"{}", "application/json", self._inbox, messages=[(self._inbox, message)])
         )
@@ -115,9 +117,12 @@ class Customers:
             self.asked[conversation] = time.perf_counter()
 
     def _heard(self, _channel: str, payload: str) -> None:
-        started = self.asked.pop(int(payload.partition(":")[2]), None)
-        if started is not None:
-            self.took.append(time.perf_counter() - started)
+        topic, _colon, numbers = payload.partition(":")
+        for number in map(int, numbers.split(",")) if topic == "conversation" else ():
+            if number in self._news:  # the door tells of the question first
+                self._news.discard(number)
+            elif (started := self.asked.pop(number, None)) is not None:
+                self.took.append(time.perf_counter() - started)
 
     async def all_answered(self, patience_s: float = 120) -> None:
         """Until no question is open and nothing is left to deliver."""
