@@ -83,7 +83,8 @@ WITH e AS MATERIALIZED (
 SELECT (SELECT array_agg(event) FROM strangers) AS strangers,
        (SELECT pg_notify('prosa_dispatch', CASE WHEN length(ids) < 7900 THEN ids ELSE '' END)
         FROM (SELECT string_agg(conversation_id::text, ',') FILTER (WHERE owner IS NOT NULL AND lane = 1) AS ids FROM work HAVING count(*) > 0) busy),
-       (SELECT pg_notify('prosa_realtime', 'conversation:' || left(string_agg(id::text, ','), 7900)) FROM touched HAVING count(*) > 0)
+       (SELECT pg_notify('prosa_realtime', 'conversation:' || CASE WHEN length(ids) < 7900 THEN ids ELSE regexp_replace(left(ids, 7900), ',\d*$', '') END)
+        FROM (SELECT string_agg(id::text, ',') AS ids FROM touched HAVING count(*) > 0) told)
 
 -- name: lock_people
 -- Serialises the introduction of the same person by several processes; in order, so that nobody waits in a circle.

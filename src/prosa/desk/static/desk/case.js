@@ -20,7 +20,12 @@ document.addEventListener("prosa:since", (event) => {
   const now = place.querySelector(".case"), next = fresh.querySelector(".case");
   if (now && next && now.dataset.case === next.dataset.case && now.className === next.className && Boolean(now.querySelector("form")) === Boolean(next.querySelector("form"))) return;
   if (now?.contains(document.activeElement)) $("case-gone")?.focus();
+  const words = $("case-text")?.value, field = $("text");
   place.replaceChildren(...fresh.children);
+  if (words && next?.classList.contains("handed_off") && field && !field.value) { // taken over: what was begun is said by the person
+    field.value = words;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
   settle();
 });
 
